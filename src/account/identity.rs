@@ -1,0 +1,200 @@
+//! Who is who: whether two logins are one account, and what of a new login goes into a known one.
+
+use super::Account;
+use super::claims::Claims;
+use super::time::UnixMillis;
+
+/// Whether both are logins of one person to one workspace (DESIGN §2, `codex-oauth-login`): by
+/// (account id, user id), else by (account id, email), else by the refresh token. The seats of a
+/// team share an account id; one email can have a personal and a team workspace.
+#[must_use]
+pub fn same(one: &Account, other: &Account) -> bool {
+    if let (Some(a), Some(b)) = (&one.chatgpt_account_id, &other.chatgpt_account_id) {
+        if a != b {
+            return false;
+        }
+        if let (Some(a), Some(b)) = (&one.chatgpt_user_id, &other.chatgpt_user_id) {
+            return a == b;
+        }
+        if let (Some(a), Some(b)) = (&one.email, &other.email) {
+            return a.to_lowercase() == b.to_lowercase();
+        }
+    }
+    one.refresh_token == other.refresh_token
+}
+
+/// The index that an account, as it was read before, has now. Without an account id it is told by
+/// its refresh token, and after that was renewed by the moment it was added.
+#[must_use]
+pub fn find_again(accounts: &[Account], before: &Account) -> Option<usize> {
+    let added_then = |now: &Account| {
+        before.chatgpt_account_id.is_none()
+            && !before.added_at.is_never()
+            && now.added_at == before.added_at
+    };
+    accounts
+        .iter()
+        .position(|now| same(now, before))
+        .or_else(|| accounts.iter().position(added_then))
+}
+
+/// A number that stands for texts, the same in every version of this program: FNV-1a over the
+/// texts, each closed by a byte that no text contains, and a finalizer, since FNV alone leaves the
+/// high bits of similar texts alike.
+#[must_use]
+pub fn fingerprint(texts: &[&str]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for text in texts {
+        for byte in text.bytes().chain([0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// A number that stands for the account, for what is remembered of it outside the store. It stays
+/// the same while the account's ids do.
+#[must_use]
+pub fn key(account: &Account) -> u64 {
+    let account_id = account
+        .chatgpt_account_id
+        .as_ref()
+        .map_or("", |id| id.as_str());
+    let user_id = account
+        .chatgpt_user_id
+        .as_ref()
+        .map_or("", |id| id.as_str());
+    fingerprint(&[account_id, user_id, &account.added_at.to_string()])
+}
+
+/// Fills in what the account's tokens say about their owner.
+pub fn learn_owner(account: &mut Account) {
+    let claims = claims(account);
+    take(&mut account.chatgpt_account_id, claims.account_id);
+    take(&mut account.chatgpt_user_id, claims.user_id);
+    take(&mut account.email, claims.email);
+    take(&mut account.plan_type, claims.plan_type);
+}
+
+/// What the account's tokens claim.
+#[must_use]
+pub fn claims(account: &Account) -> Claims {
+    Claims::of_login(
+        account.id_token.as_ref().map(super::IdToken::expose),
+        account
+            .access_token
+            .as_ref()
+            .map(super::AccessToken::expose),
+    )
+}
+
+fn take<T>(known: &mut Option<T>, told: Option<T>) {
+    if told.is_some() {
+        *known = told;
+    }
+}
+
+/// What became of a login that was to be admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is a new account, at this index.
+    Added(usize),
+    /// It renewed the account at this index.
+    Renewed(usize),
+}
+
+impl Admission {
+    /// The index of the account.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Added(index) | Self::Renewed(index) => index,
+        }
+    }
+}
+
+/// Lets a fresh login in: a known account is renewed in place, enabled, and needs no login any
+/// more; its history, limits and label stay. An unknown one goes to the end.
+pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Admission {
+    let Some(index) = accounts.iter().position(|known| same(known, &login)) else {
+        accounts.push(Account {
+            added_at: now,
+            ..login
+        });
+        return Admission::Added(accounts.len() - 1);
+    };
+    let known = &mut accounts[index];
+    take(&mut known.chatgpt_account_id, login.chatgpt_account_id);
+    take(&mut known.chatgpt_user_id, login.chatgpt_user_id);
+    take(&mut known.email, login.email);
+    take(&mut known.plan_type, login.plan_type);
+    take(&mut known.label, login.label);
+    take(&mut known.id_token, login.id_token);
+    known.refresh_token = login.refresh_token;
+    known.access_token = login.access_token;
+    known.expires_at = login.expires_at;
+    known.refreshed_at = login.refreshed_at;
+    known.enabled = true;
+    known.login_required = None;
+    Admission::Renewed(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::secret::RefreshToken;
+    use crate::account::{AccountId, UserId};
+
+    fn login(token: &str, account: &str, user: Option<&str>, email: Option<&str>) -> Account {
+        Account {
+            chatgpt_account_id: Some(AccountId::new(account)),
+            chatgpt_user_id: user.map(UserId::new),
+            email: email.map(str::to_owned),
+            ..Account::new(RefreshToken::new(token))
+        }
+    }
+
+    #[test]
+    fn five_seats_of_one_team_are_five_accounts() {
+        let mut accounts = Vec::new();
+        for user in ["u1", "u2", "u3", "u4", "u5", "u1"] {
+            let seat = login(user, "team", Some(user), None);
+            admit(&mut accounts, seat, UnixMillis::from_secs(1));
+        }
+        assert_eq!(accounts.len(), 5);
+    }
+
+    #[test]
+    fn personal_and_team_workspace_of_one_email_are_two_accounts() {
+        let personal = login("a", "personal", Some("u"), Some("me@example.com"));
+        let team = login("b", "team", Some("u"), Some("me@example.com"));
+        assert!(!same(&personal, &team));
+    }
+
+    #[test]
+    fn case_of_the_email_makes_no_new_account() {
+        let one = login("a", "acc", None, Some("Me@Example.com"));
+        let two = login("b", "acc", Some("u"), Some("me@example.com"));
+        assert!(same(&one, &two));
+    }
+
+    #[test]
+    fn a_new_login_revives_a_dead_account_and_keeps_its_label() {
+        let mut accounts = vec![Account {
+            label: Some("work".into()),
+            enabled: false,
+            ..login("old", "acc", Some("u"), None)
+        }];
+        let admission = admit(
+            &mut accounts,
+            login("new", "acc", Some("u"), None),
+            UnixMillis::from_secs(1),
+        );
+        assert_eq!(admission, Admission::Renewed(0));
+        assert_eq!(accounts[0].label.as_deref(), Some("work"));
+        assert!(accounts[0].enabled);
+        assert_eq!(accounts[0].refresh_token.expose(), "new");
+    }
+}

@@ -1,0 +1,291 @@
+//! Reads a response that somebody kept: raw HTTP as `curl -i` prints it, headers alone, a body
+//! alone, an event stream, or what `opencode run --format json` printed. The kinds are told apart
+//! by how they begin. What is none of them is an error, never a verdict.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::limit::{self, Reading, Response, Verdict};
+use super::stream::{Event, Events};
+use super::time::UnixMillis;
+use super::usage;
+
+/// Why an input can't be read as a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// There is nothing.
+    #[error("the input is empty")]
+    Empty,
+    /// It begins like no response.
+    #[error(
+        "the input is no response: neither HTTP, headers, JSON, an event stream nor opencode events"
+    )]
+    Unknown,
+    /// It begins like a head, but a line of it is none of a head.
+    #[error("line {line} of the head is no header")]
+    BadHeader {
+        /// Which line, counted from 1.
+        line: usize,
+    },
+    /// It begins like JSON, but is none.
+    #[error("the JSON ends or breaks off at line {line}, column {column}")]
+    BadJson {
+        /// Which line, counted from 1.
+        line: usize,
+        /// Which column, counted from 1.
+        column: usize,
+    },
+}
+
+/// Reads a kept response and judges it.
+///
+/// # Errors
+/// When it is empty, or no response.
+pub fn read(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
+    let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+    let start = input.trim_ascii_start();
+    if start.is_empty() {
+        return Err(Error::Empty);
+    }
+    match start {
+        [b'H', b'T', b'T', b'P', b'/', ..] => read_http(start, now),
+        [b'{' | b'[', ..] => read_json(start, now),
+        _ if is_stream(start) => Ok(read_stream(None, &HeaderMap::new(), start, now)),
+        _ => match read_head(start, 1) {
+            Ok((headers, body)) if is_of_response(&headers) => {
+                Ok(read_body(None, &headers, body, now))
+            }
+            _ => Err(Error::Unknown),
+        },
+    }
+}
+
+/// Whether these are the headers of a response. Without a status line before them, any text with a
+/// colon looks like one: `curl: (7) Failed to connect`.
+fn is_of_response(headers: &HeaderMap) -> bool {
+    let tells = |name: &HeaderName| {
+        let of_any = [CONTENT_TYPE, CONTENT_LENGTH, DATE, RETRY_AFTER];
+        of_any.contains(name) || name == "retry-after-ms" || name.as_str().starts_with("x-")
+    };
+    headers.keys().any(tells)
+}
+
+/// Several responses in a row are redirects, `100 Continue`, a proxy's `200 Connection established`
+/// or attempts that failed: the last one is the response.
+fn read_http(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
+    let mut rest = input;
+    let mut line = 1;
+    loop {
+        let (status_line, after) = cut_line(rest);
+        let status = status(status_line).ok_or(Error::BadHeader { line })?;
+        let (headers, body) = read_head(after, line + 1)?;
+        let Some(next) = next_response(&headers, body) else {
+            return Ok(read_body(Some(status), &headers, body, now));
+        };
+        let read = &rest[..rest.len() - next.len()];
+        line += read.iter().filter(|&&b| b == b'\n').count();
+        rest = next;
+    }
+}
+
+/// The next response, which begins right after this one's head, or where `Content-Length` says
+/// that its body ends.
+fn next_response<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<&'a [u8]> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| {
+        let length: usize = value.to_str().ok()?.trim().parse().ok()?;
+        Some(length)
+    });
+    [0, length.unwrap_or(0)]
+        .into_iter()
+        .filter_map(|end| Some(body.get(end..)?.trim_ascii_start()))
+        .find(|rest| rest.starts_with(b"HTTP/"))
+}
+
+fn status(line: &[u8]) -> Option<StatusCode> {
+    let text = std::str::from_utf8(line).ok()?;
+    StatusCode::from_bytes(text.split_whitespace().nth(1)?.as_bytes()).ok()
+}
+
+/// Reads headers up to a blank line or the end; returns what comes after it.
+fn read_head(input: &[u8], first_line: usize) -> Result<(HeaderMap, &[u8]), Error> {
+    let mut headers = HeaderMap::new();
+    let mut rest = input;
+    let mut number = first_line;
+    while !rest.is_empty() {
+        let (line, after) = cut_line(rest);
+        rest = after;
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = header(line).ok_or(Error::BadHeader { line: number })?;
+        headers.append(name, value);
+        number += 1;
+    }
+    Ok((headers, rest))
+}
+
+fn cut_line(input: &[u8]) -> (&[u8], &[u8]) {
+    let (line, rest) = match input.iter().position(|&b| b == b'\n') {
+        Some(end) => (&input[..end], &input[end + 1..]),
+        None => (input, &input[input.len()..]),
+    };
+    (line.strip_suffix(b"\r").unwrap_or(line), rest)
+}
+
+fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let colon = line.iter().position(|&b| b == b':')?;
+    let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+    let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+    Some((name, value))
+}
+
+fn is_stream(input: &[u8]) -> bool {
+    [&b"event:"[..], b"data:", b"id:", b"retry:", b":"]
+        .iter()
+        .any(|field| input.starts_with(field))
+}
+
+fn read_body(
+    status: Option<StatusCode>,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: UnixMillis,
+) -> Reading {
+    let body = body.trim_ascii_start();
+    if is_stream(body) {
+        return read_stream(status, headers, body, now);
+    }
+    // A head is enough to judge by, whatever became of the body.
+    Response {
+        status,
+        headers,
+        body,
+    }
+    .read(now)
+}
+
+/// A stream begins with the verdict of its head, and one without a head was served if it says
+/// anything; an event that tells more overrides it.
+fn read_stream(
+    status: Option<StatusCode>,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: UnixMillis,
+) -> Reading {
+    let head = Response {
+        status,
+        headers,
+        body: b"",
+    };
+    let mut reading = head.read(now);
+    let mut cutter = Events::default();
+    let mut events = cutter.push(body);
+    events.extend(cutter.finish());
+    if status.is_none() && events.iter().any(|event| *event != Event::Preamble) {
+        reading.verdict = Verdict::Ok;
+    }
+    for event in events {
+        if let Event::Notice(json) = event
+            && let Some(more) = limit::read_event(&json, headers, now)
+        {
+            merge(&mut reading, more);
+        }
+    }
+    reading
+}
+
+/// Adds what a further part of an answer says to what is known of it. Of two verdicts the one that
+/// tells more of the account stays, and of two that tell as much the later one.
+fn merge(reading: &mut Reading, more: Reading) {
+    usage::update(&mut reading.windows, &more.windows);
+    reading.plan_type = more.plan_type.or(reading.plan_type.take());
+    if weight(&more.verdict) >= weight(&reading.verdict) {
+        reading.verdict = more.verdict;
+    }
+}
+
+fn weight(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Ok => 0,
+        Verdict::Other => 1,
+        Verdict::Server => 2,
+        _ => 3,
+    }
+}
+
+fn read_json(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
+    let mut values: Vec<Value> = Vec::new();
+    for value in serde_json::Deserializer::from_slice(input).into_iter() {
+        match value {
+            Ok(value) => values.push(value),
+            Err(error) => {
+                return Err(Error::BadJson {
+                    line: error.line(),
+                    column: error.column(),
+                });
+            }
+        }
+    }
+    match values.as_slice() {
+        [one] if one.is_object() && !is_opencode_event(one) => Ok(read_json_body(one, now)),
+        events if events.iter().all(is_opencode_event) => Ok(read_opencode(events, now)),
+        _ => Err(Error::Unknown),
+    }
+}
+
+fn read_json_body(body: &Value, now: UnixMillis) -> Reading {
+    if body["rate_limit"].is_object() {
+        return limit::read_usage(body, now);
+    }
+    let headers = HeaderMap::new();
+    limit::read_event(body, &headers, now).unwrap_or_else(|| {
+        let text = body.to_string();
+        Response {
+            status: None,
+            headers: &headers,
+            body: text.as_bytes(),
+        }
+        .read(now)
+    })
+}
+
+/// opencode's events have a type and the session they belong to (PROTOCOL §5).
+fn is_opencode_event(value: &Value) -> bool {
+    value["type"].is_string() && value["sessionID"].is_string()
+}
+
+/// A run of opencode was served if it says more than that it starts; the error events of it tell
+/// what was not.
+fn read_opencode(events: &[Value], now: UnixMillis) -> Reading {
+    let (errors, progress): (Vec<_>, Vec<_>) =
+        events.iter().partition(|event| event["type"] == "error");
+    let served = progress.iter().any(|event| event["type"] != "step_start");
+    let mut reading = Reading {
+        verdict: if served { Verdict::Ok } else { Verdict::Other },
+        windows: Vec::new(),
+        plan_type: None,
+    };
+    for error in errors {
+        merge(&mut reading, read_opencode_error(error, now));
+    }
+    reading
+}
+
+/// The response that an error event of opencode carries, or where there was none its message.
+fn read_opencode_error(event: &Value, now: UnixMillis) -> Reading {
+    let data = &event["error"]["data"];
+    let message = json!({ "message": data["message"] }).to_string();
+    let body = data["responseBody"].as_str().unwrap_or(&message);
+    let mut reading = Response {
+        status: limit::status_code(&data["statusCode"]),
+        headers: &limit::header_map(&data["responseHeaders"]),
+        body: body.as_bytes(),
+    }
+    .read(now);
+    if reading.verdict == Verdict::Ok {
+        reading.verdict = Verdict::Other;
+    }
+    reading
+}

@@ -1,0 +1,125 @@
+//! How much of an account's quota is used: windows, told by their length and never by the slot
+//! they came in, since the weekly window turns up as the primary one (PROTOCOL §4).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::UnixMillis;
+use super::{Extra, Scope};
+
+/// The length of the weekly window, in minutes.
+pub const WEEKLY_MINUTES: u32 = 10_080;
+
+/// What was seen of an account's quota.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// The windows, one for each scope and length.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// When they were last seen.
+    #[serde(default)]
+    pub observed_at: UnixMillis,
+    /// Fields that this program does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// One quota window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// What it is a limit of; absent for the limit of all models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// Its length in minutes: 300 is the five hours', 10080 the weekly one.
+    pub minutes: u32,
+    /// How much of it is used, in percent.
+    pub used_percent: f64,
+    /// When it starts anew; "never" if it was not told.
+    #[serde(default)]
+    pub resets_at: UnixMillis,
+    /// Fields that this program does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl Window {
+    /// Whether nothing is left of it.
+    #[must_use]
+    pub fn exhausted(&self) -> bool {
+        self.used_percent >= 100.0
+    }
+
+    /// The percentage used as of now: nothing, once the window has started anew.
+    #[must_use]
+    pub fn used_percent_at(&self, now: UnixMillis) -> f64 {
+        if self.resets_at.is_never() || self.resets_at > now {
+            self.used_percent
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Puts newer windows in the place of those of the same scope and length; windows that are not
+/// among them stay.
+pub fn update(windows: &mut Vec<Window>, newer: &[Window]) {
+    for window in newer {
+        let known = windows
+            .iter_mut()
+            .find(|known| known.minutes == window.minutes && known.scope == window.scope);
+        match known {
+            Some(known) => {
+                known.used_percent = window.used_percent;
+                known.resets_at = window.resets_at;
+            }
+            None => windows.push(window.clone()),
+        }
+    }
+}
+
+impl Usage {
+    /// Takes over a newer reading.
+    pub fn update(&mut self, newer: &[Window], now: UnixMillis) {
+        update(&mut self.windows, newer);
+        self.observed_at = now;
+    }
+
+    /// How much of the weekly window is used, in percent.
+    #[must_use]
+    pub fn weekly(&self, now: UnixMillis) -> Option<f64> {
+        self.used(now, |minutes| minutes == WEEKLY_MINUTES)
+    }
+
+    /// Whether the week began anew after `then`, as far as its end is known.
+    #[must_use]
+    pub fn new_week_since(&self, then: UnixMillis) -> bool {
+        const WEEK: Duration = Duration::from_secs(WEEKLY_MINUTES as u64 * 60);
+        self.windows.iter().any(|window| {
+            let weekly = window.scope.is_none() && window.minutes == WEEKLY_MINUTES;
+            weekly && window.resets_at > then.plus(WEEK)
+        })
+    }
+
+    /// How much of the fullest window shorter than a week is used, in percent.
+    #[must_use]
+    pub fn short(&self, now: UnixMillis) -> Option<f64> {
+        self.used(now, |minutes| minutes < WEEKLY_MINUTES)
+    }
+
+    /// How much of the fullest window is used, in percent.
+    #[must_use]
+    pub fn fullest(&self, now: UnixMillis) -> Option<f64> {
+        self.used(now, |_| true)
+    }
+
+    fn used(&self, now: UnixMillis, wanted: impl Fn(u32) -> bool) -> Option<f64> {
+        self.windows
+            .iter()
+            .filter(|window| window.scope.is_none() && wanted(window.minutes))
+            .map(|window| window.used_percent_at(now))
+            .max_by(f64::total_cmp)
+    }
+}
