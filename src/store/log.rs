@@ -1,0 +1,197 @@
+//! What became of the accounts over time: a line for each change of the active one, in one file of
+//! bounded length. It is for people to read; nothing is decided by it, and nothing fails when it
+//! can't be written.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::lock::{self, Patience};
+use super::{Document, Error, commit, state_folder};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, SwitchReason};
+
+/// When the file has grown to this, in bytes, the older half of it goes: it holds some thousand
+/// lines then.
+const LONGEST: u64 = 256 << 10;
+
+/// Nobody waits long for a line that nothing depends on.
+const PATIENCE: Patience = Patience {
+    quiet: Duration::from_secs(1),
+    most: Duration::from_secs(1),
+};
+
+/// One change of the active account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// When it was.
+    pub at: UnixMillis,
+    /// What the account before is called.
+    pub from: String,
+    /// What the account after is called.
+    pub to: String,
+    /// Why it was.
+    pub reason: SwitchReason,
+    /// When the limit of the account before ends, if that was why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<UnixMillis>,
+}
+
+/// A line of the file: stores of any number share it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    store: PathBuf,
+    #[serde(flatten)]
+    switch: Switch,
+}
+
+impl Switch {
+    /// The change from one account of a document to another.
+    #[must_use]
+    pub fn new(from: &Account, to: &Account, reason: SwitchReason, at: UnixMillis) -> Self {
+        let ends = |account: &Account| match account.state(None, at) {
+            crate::account::State::Limited { mark, .. } => Some(mark.until),
+            _ => None,
+        };
+        let until = match reason {
+            SwitchReason::RateLimit => ends(from),
+            _ => None,
+        };
+        Self {
+            at,
+            from: from.name().to_owned(),
+            to: to.name().to_owned(),
+            reason,
+            until,
+        }
+    }
+}
+
+/// Writes down that the active account of a store changed: `from` is the index of the one before,
+/// and the document is as it is after the change. Where nothing changed, nothing is written.
+///
+/// # Errors
+/// When it can't be written; the caller goes on all the same.
+pub fn record_switch(
+    store: &Path,
+    document: &Document,
+    from: usize,
+    reason: SwitchReason,
+    at: UnixMillis,
+) -> Result<(), Error> {
+    let to = document.active_index;
+    let (Some(before), Some(after)) = (document.accounts.get(from), document.accounts.get(to))
+    else {
+        return Ok(());
+    };
+    if from == to {
+        return Ok(());
+    }
+    let line = Line {
+        store: absolute(store),
+        switch: Switch::new(before, after, reason, at),
+    };
+    let path = path()?;
+    append(&path, &line).map_err(Error::io(&path))
+}
+
+/// The changes of a store's active account that are still known, the oldest first.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn switches(store: &Path) -> Result<Vec<Switch>, Error> {
+    let (path, store) = (path()?, absolute(store));
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(&path)(error)),
+    };
+    // A line that was cut off by a crash is no reason to hide the others.
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let of_store = lines.filter(|line: &Line| line.store == store);
+    Ok(of_store.map(|line| line.switch).collect())
+}
+
+/// One store has one name, however it was called.
+fn absolute(store: &Path) -> PathBuf {
+    std::path::absolute(store).unwrap_or_else(|_| store.to_owned())
+}
+
+fn path() -> Result<PathBuf, Error> {
+    Ok(state_folder()?.join("switches.jsonl"))
+}
+
+fn append(path: &Path, line: &Line) -> io::Result<()> {
+    commit::make_folder(path)?;
+    let lock = commit::with_suffix(path, ".lock");
+    let Some(_lock) = lock::exclusive(&lock, PATIENCE, |_| {})? else {
+        return Err(io::Error::from(io::ErrorKind::TimedOut));
+    };
+    let mut text = serde_json::to_string(line)?;
+    text.push('\n');
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    if file.metadata()?.len() > LONGEST {
+        shorten(path)?;
+    }
+    Ok(())
+}
+
+/// Lets the older half of the lines go.
+fn shorten(path: &Path) -> io::Result<()> {
+    let bytes = fs::read(path)?;
+    let half = &bytes[bytes.len() / 2..];
+    let end_of_line = half.iter().position(|&b| b == b'\n').unwrap_or(0);
+    commit::replace(path, &half[end_of_line + 1..], None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_does_not_grow_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("switches.jsonl");
+        let mut line = Line {
+            store: PathBuf::from("/store.json"),
+            switch: Switch {
+                at: UnixMillis::NEVER,
+                from: "x".repeat(20_000),
+                to: "personal".into(),
+                reason: SwitchReason::Rotation,
+                until: None,
+            },
+        };
+        for secs in 1..40 {
+            line.switch.at = UnixMillis::from_secs(secs);
+            append(&path, &line).unwrap();
+            assert!(fs::metadata(&path).unwrap().len() <= LONGEST);
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let times: Vec<u64> = text
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<Line>(line)
+                    .unwrap()
+                    .switch
+                    .at
+                    .as_secs_ceil()
+            })
+            .collect();
+        assert_eq!(times.last(), Some(&39), "the newest stays");
+        assert!(
+            times.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "{times:?}"
+        );
+    }
+}
