@@ -11,4 +11,5 @@
 
 pub mod account;
 pub mod clock;
+pub mod net;
 pub mod store;

@@ -1,0 +1,121 @@
+//! Requests out that wait for their answer: to the issuer, and for usage. No redirects, no retry,
+//! no status is an error here: what an answer means, the caller knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use thiserror::Error;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+use super::endpoint::Endpoint;
+
+/// An answer larger than this is not read to its end: the issuer's are a few KiB.
+const LARGEST_ANSWER: u64 = 4 << 20;
+
+/// One server could not be asked, or gave no answer. Nothing is known of what it did.
+#[derive(Debug, Error)]
+#[error("no answer from {server}: {reason}")]
+pub struct Unreachable {
+    server: String,
+    reason: String,
+}
+
+/// Asks servers.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    agent: ureq::Agent,
+}
+
+impl Agent {
+    /// An agent that gives up on an answer after `patience`. It uses the system's certificates and
+    /// the proxy that the environment names, for servers that are not on this machine.
+    #[must_use]
+    pub fn new(endpoint: &Endpoint, patience: Duration) -> Self {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_global(Some(patience))
+            .user_agent(concat!("codex-accounts/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls);
+        if endpoint.is_local() {
+            config = config.proxy(None);
+        }
+        Self {
+            agent: config.build().new_agent(),
+        }
+    }
+
+    /// Sends a request and reads its answer whole.
+    ///
+    /// # Errors
+    /// When there is no answer, or not all of it.
+    pub fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Unreachable> {
+        let server = request.uri().host().unwrap_or_default().to_owned();
+        let unreachable = |error: ureq::Error| Unreachable {
+            server: server.clone(),
+            reason: reason(&error),
+        };
+        let mut answer = self.agent.run(request).map_err(unreachable)?;
+        let body = answer
+            .body_mut()
+            .with_config()
+            .limit(LARGEST_ANSWER)
+            .read_to_vec()
+            .map_err(unreachable)?;
+        Ok(answer.map(|_| body))
+    }
+
+    /// Posts JSON.
+    ///
+    /// # Errors
+    /// As [`Agent::send`].
+    pub fn post_json(
+        &self,
+        url: &str,
+        body: &serde_json::Value,
+    ) -> Result<Response<Vec<u8>>, Unreachable> {
+        self.send(request(
+            Request::post(url).header("content-type", "application/json"),
+            body.to_string().into_bytes(),
+        )?)
+    }
+
+    /// Gets, with headers.
+    ///
+    /// # Errors
+    /// As [`Agent::send`].
+    pub fn get(&self, url: &str, headers: HeaderMap) -> Result<Response<Vec<u8>>, Unreachable> {
+        let mut request = request(Request::get(url), Vec::new())?;
+        request.headers_mut().extend(headers);
+        self.send(request)
+    }
+}
+
+fn request(
+    builder: http::request::Builder,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, Unreachable> {
+    builder.body(body).map_err(|error| Unreachable {
+        server: "the address".to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// In words that a person understands, and without the address, whose query may hold a code.
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(_) => "it took too long".to_owned(),
+        ureq::Error::HostNotFound => "there is no such host".to_owned(),
+        ureq::Error::ConnectionFailed => "the connection failed".to_owned(),
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::BodyExceedsLimit(_) => "it was too large".to_owned(),
+        ureq::Error::BadUri(_) => "the address is no URL".to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,142 @@
+//! The two servers that are ever asked, and the rule for moving them elsewhere: https anywhere,
+//! plain http to loopback only, so that no token travels in the clear.
+
+use std::fmt;
+
+use thiserror::Error;
+use url::{Host, Url};
+
+/// The base address of a server, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+/// An address that must not be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// It is no address.
+    #[error("{setting}: '{value}' is no URL")]
+    NoUrl {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Tokens would travel in the clear.
+    #[error("{setting}: '{value}' is neither https nor http to a loopback address")]
+    Insecure {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Endpoint {
+    /// The environment variable that moves the issuer.
+    pub const ISSUER_SETTING: &'static str = "CODEX_ACCOUNTS_ISSUER";
+    /// The environment variable that moves the backend.
+    pub const UPSTREAM_SETTING: &'static str = "CODEX_ACCOUNTS_UPSTREAM";
+
+    /// The issuer of tokens (PROTOCOL §1), unless the environment moves it.
+    ///
+    /// # Errors
+    /// When the environment names an address that must not be used.
+    pub fn issuer() -> Result<Self, Error> {
+        Self::of_setting(Self::ISSUER_SETTING, "https://auth.openai.com")
+    }
+
+    /// The backend (PROTOCOL §3), unless the environment moves it.
+    ///
+    /// # Errors
+    /// When the environment names an address that must not be used.
+    pub fn upstream() -> Result<Self, Error> {
+        Self::of_setting(Self::UPSTREAM_SETTING, "https://chatgpt.com/backend-api")
+    }
+
+    fn of_setting(setting: &'static str, default: &str) -> Result<Self, Error> {
+        let value = std::env::var(setting).unwrap_or_default();
+        Self::parse(setting, if value.is_empty() { default } else { &value })
+    }
+
+    /// Reads an address; `setting` is named in the error.
+    ///
+    /// # Errors
+    /// When it is none, or one that must not be used.
+    pub fn parse(setting: &'static str, value: &str) -> Result<Self, Error> {
+        let url = Url::parse(value).ok().filter(|url| url.has_host());
+        let Some(mut url) = url else {
+            return Err(Error::NoUrl {
+                setting,
+                value: value.to_owned(),
+            });
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+            return Err(Error::Insecure {
+                setting,
+                value: value.to_owned(),
+            });
+        }
+        url.set_query(None);
+        url.set_fragment(None);
+        Ok(Self(url))
+    }
+
+    /// The address of a path below it; `path` begins with a slash.
+    #[must_use]
+    pub fn at(&self, path: &str) -> String {
+        format!("{self}{path}")
+    }
+
+    /// Whether the server is on this machine: no proxy is asked for it then.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.0)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_anywhere_and_http_to_loopback_only() {
+        for good in [
+            "https://chatgpt.com/backend-api",
+            "http://127.0.0.1:1/x",
+            "http://[::1]:1",
+            "http://localhost:1",
+        ] {
+            assert!(Endpoint::parse("X", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://chatgpt.com",
+            "http://127.0.0.1.evil.example",
+            "ftp://127.0.0.1",
+            "nonsense",
+            "file:///etc/passwd",
+        ] {
+            assert!(Endpoint::parse("X", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn paths_are_joined_without_a_double_slash() {
+        let endpoint = Endpoint::parse("X", "https://example.com/api/").unwrap();
+        assert_eq!(endpoint.at("/codex"), "https://example.com/api/codex");
+    }
+}
