@@ -1,0 +1,173 @@
+//! A client's JSON file, as whoever else writes it must treat it: read again when it is torn,
+//! changed value by value with every other byte kept, replaced by rename with its permissions kept.
+//! It does not know what the values mean.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::store::{self, commit};
+
+/// A client may write in place and without a lock (PROTOCOL §5): what is half a file now is whole
+/// a moment later.
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(20);
+
+/// A JSON file of a client's.
+#[derive(Clone, Debug)]
+pub struct JsonFile {
+    path: PathBuf,
+}
+
+impl JsonFile {
+    /// The file at this path, whether it is there or not.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its text; `None` if there is no file.
+    ///
+    /// # Errors
+    /// When it can't be read, or stays torn.
+    pub fn read(&self) -> Result<Option<Text>, store::Error> {
+        let mut tries = 1;
+        loop {
+            let bytes = match fs::read(&self.path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(source) => return Err(self.error(source)),
+            };
+            match Text::parse(bytes) {
+                Ok(text) => return Ok(Some(text)),
+                Err(_) if tries < TRIES => thread::sleep(BETWEEN_TRIES),
+                Err(error) => return Err(self.error(error)),
+            }
+            tries += 1;
+        }
+    }
+
+    /// Changes its text, and hands out what the closure returns; `None` if there is no file.
+    /// Nothing is written where nothing changed. A symlink stays one: what it points at is replaced.
+    ///
+    /// # Errors
+    /// When it can't be read or written, or the closure fails; it is then as it was.
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Text) -> Result<T, store::Error>,
+    ) -> Result<Option<T>, store::Error> {
+        let Some(before) = self.read()? else {
+            return Ok(None);
+        };
+        let mut text = before.clone();
+        let result = change(&mut text)?;
+        if text != before {
+            self.replace(&text).map_err(|source| self.error(source))?;
+        }
+        Ok(Some(result))
+    }
+
+    fn replace(&self, text: &Text) -> io::Result<()> {
+        let target = fs::canonicalize(&self.path)?;
+        let permissions = fs::metadata(&target)?.permissions();
+        commit::replace(&target, text.text.as_bytes(), Some(permissions))
+    }
+
+    /// A failure that is about this file.
+    #[must_use]
+    pub fn error(&self, source: io::Error) -> store::Error {
+        store::Error::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// A text that is JSON, with the formatting and the order that its writer gave it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text {
+    text: String,
+}
+
+impl Text {
+    /// Takes a text that is JSON. What is wrong with one that is not is told without quoting it.
+    fn parse(bytes: Vec<u8>) -> io::Result<Self> {
+        let text = String::from_utf8(bytes).map_err(|_| io::Error::other("not valid UTF-8"))?;
+        match serde_json::from_str::<&RawValue>(&text) {
+            Ok(_) => Ok(Self { text }),
+            Err(error) => Err(io::Error::other(format!(
+                "not valid JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ))),
+        }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// Puts a value in the place of the one at `path`, the names of the objects it is in. Nothing
+    /// happens where there is none.
+    pub fn set(&mut self, path: &[&str], value: impl Into<Value>) {
+        if let Some(range) = self.find(path) {
+            self.text.replace_range(range, &value.into().to_string());
+        }
+    }
+
+    fn find(&self, path: &[&str]) -> Option<Range<usize>> {
+        let mut part = self.text.as_str();
+        for name in path {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(part).ok()?;
+            part = fields.get(*name).copied()?.get();
+        }
+        // A raw value is a piece of the text it was read from.
+        let start = part.as_ptr().addr() - self.text.as_ptr().addr();
+        Some(start..start + part.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_but_the_value_stays_byte_for_byte() {
+        let mut text = Text::parse(
+            b"{ \"b\": 1,\n\t\"a\":{\"x\" : \"old\" , \"\\u0078y\":[ ]} , \"b2\":1.50}\r\n"
+                .to_vec(),
+        )
+        .unwrap();
+        text.set(&["a", "x"], "n\"ew");
+        text.set(&["b"], 12_u64);
+        text.set(&["a", "none"], 1);
+        text.set(&["b", "x"], 1);
+        assert_eq!(
+            text.text,
+            "{ \"b\": 12,\n\t\"a\":{\"x\" : \"n\\\"ew\" , \"\\u0078y\":[ ]} , \"b2\":1.50}\r\n"
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_without_a_word_of_it() {
+        let error = Text::parse(b"{\"refresh\":\n\"canary\"".to_vec())
+            .err()
+            .unwrap();
+        assert_eq!(error.to_string(), "not valid JSON at line 2, column 8");
+    }
+}
