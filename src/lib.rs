@@ -13,4 +13,5 @@ pub mod account;
 pub mod client;
 pub mod clock;
 pub mod net;
+pub mod oauth;
 pub mod store;

@@ -1,0 +1,190 @@
+//! Asking the backend how much of an account's quota is used (PROTOCOL §3, §4). What the answer
+//! means, [`crate::account::limit`] says.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::issuer::Issuer;
+use super::refresh::{self, Need, USUAL_MARGIN, refresh};
+use crate::account::limit::{self, Reading, Verdict};
+use crate::account::mark::Asked;
+use crate::account::time::UnixMillis;
+use crate::account::{Account, identity};
+use crate::clock::Clock;
+use crate::net::agent::{Agent, Unreachable};
+use crate::net::endpoint::Endpoint;
+use crate::store::Store;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The backend, asked about usage.
+#[derive(Debug)]
+pub struct Backend {
+    endpoint: Endpoint,
+    agent: Agent,
+}
+
+/// The usage of an account.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The account, as the store has it now.
+    pub account: Account,
+    /// What the backend said.
+    pub reading: Reading,
+    /// What the person should know; see [`refresh::Refreshed`].
+    pub notes: Vec<String>,
+}
+
+/// Why the usage is not known.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// There is no fresh token to ask with, or the store can't be used.
+    #[error(transparent)]
+    Refresh(#[from] refresh::Error),
+    /// The backend could not be asked.
+    #[error("the usage of '{name}' is not known: {source}")]
+    Unreachable {
+        /// What the account is called.
+        name: String,
+        /// What happened.
+        source: Unreachable,
+    },
+    /// Not even a token that was just renewed was accepted.
+    #[error("the backend does not accept the token of '{name}'")]
+    NotAccepted {
+        /// What the account is called.
+        name: String,
+    },
+    /// It does not tell this account. That says nothing about the login (PROTOCOL §4).
+    #[error("the backend does not tell the usage of '{name}' ({verdict}, status {status})")]
+    Refused {
+        /// What the account is called.
+        name: String,
+        /// What its answer means.
+        verdict: &'static str,
+        /// The status of its answer.
+        status: u16,
+    },
+    /// It answered with something that is no usage.
+    #[error(
+        "the backend answered with something else than the usage of '{name}' (status {status})"
+    )]
+    Nonsense {
+        /// What the account is called.
+        name: String,
+        /// The status of its answer.
+        status: u16,
+    },
+}
+
+impl Backend {
+    /// The backend at this address.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        let agent = Agent::new(&endpoint, PATIENCE);
+        Self { endpoint, agent }
+    }
+
+    /// Asks with the account's token, at the older place where the newer one is not there.
+    fn ask(&self, account: &Account) -> Result<Response<Vec<u8>>, Error> {
+        let get = |path| {
+            let answer = self.agent.get(&self.endpoint.at(path), headers(account));
+            answer.map_err(|source| Error::Unreachable {
+                name: account.name().to_owned(),
+                source,
+            })
+        };
+        let answer = get("/wham/usage")?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return get("/codex/usage");
+        }
+        Ok(answer)
+    }
+}
+
+/// Asks for an account's usage, with a fresh token, and records it.
+///
+/// # Errors
+/// When there is no fresh token, the backend can't be asked or does not tell, or the store is
+/// unusable. The usage that the store has stays as it is then.
+pub fn fetch(
+    store: &dyn Store,
+    issuer: &Issuer,
+    backend: &Backend,
+    before: &Account,
+    clock: Clock,
+) -> Result<Fetched, Error> {
+    let fresh = Need::ExpiresWithin(USUAL_MARGIN);
+    let mut refreshed = refresh(store, issuer, before, fresh, clock)?;
+    let mut notes = std::mem::take(&mut refreshed.notes);
+    let mut at = clock.now();
+    let mut answer = backend.ask(&refreshed.account)?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        refreshed = refresh(store, issuer, &refreshed.account, Need::Now, clock)?;
+        notes.append(&mut refreshed.notes);
+        at = clock.now();
+        answer = backend.ask(&refreshed.account)?;
+    }
+    let now = clock.now();
+    let reading = read(&answer, refreshed.account.name(), now)?;
+    let asked = Asked { at, model: None };
+    let account = refresh::change(store, &refreshed.account, |kept| {
+        kept.record(&reading, asked, now);
+    })?;
+    Ok(Fetched {
+        account,
+        reading,
+        notes,
+    })
+}
+
+fn read(answer: &Response<Vec<u8>>, name: &str, now: UnixMillis) -> Result<Reading, Error> {
+    let usage = serde_json::from_slice::<Value>(answer.body()).ok();
+    if let (true, Some(usage @ Value::Object(_))) = (answer.status().is_success(), &usage) {
+        return Ok(limit::read_usage(usage, now));
+    }
+    let name = name.to_owned();
+    let status = answer.status().as_u16();
+    let response = limit::Response {
+        status: Some(answer.status()),
+        headers: answer.headers(),
+        body: answer.body(),
+    };
+    Err(match response.read(now).verdict {
+        Verdict::Unauthorized { .. } | Verdict::LoginRequired { .. } => Error::NotAccepted { name },
+        refused @ (Verdict::NoEntitlement | Verdict::WorkspaceGone) => Error::Refused {
+            name,
+            verdict: refused.word(),
+            status,
+        },
+        _ => Error::Nonsense { name, status },
+    })
+}
+
+/// What the backend wants to see. A value that can't be written in a header is left out, which
+/// the backend answers.
+fn headers(account: &Account) -> HeaderMap {
+    let bearer = account
+        .access_token
+        .as_ref()
+        .map(|token| format!("Bearer {}", token.expose()));
+    let account_id = account.chatgpt_account_id.as_ref().map(ToString::to_string);
+    let fields = [
+        ("authorization", bearer),
+        ("chatgpt-account-id", account_id),
+        (
+            "x-openai-internal-codex-residency",
+            identity::claims(account).residency,
+        ),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let value = HeaderValue::try_from(text?).ok()?;
+            Some((HeaderName::from_static(name), value))
+        })
+        .collect()
+}
