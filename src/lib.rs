@@ -14,4 +14,5 @@ pub mod client;
 pub mod clock;
 pub mod net;
 pub mod oauth;
+pub mod rehearse;
 pub mod store;

@@ -1,0 +1,42 @@
+//! A pretend issuer and backend on loopback: what `codex-rehearse` runs commands against, and what the tests talk to.
+//!
+//! [`Pretend`] is the server, [`Script`] says how it behaves, [`Seen`] is what it was asked. One script holds any number
+//! of [`PretendAccount`]s; each answers with the [`Answer`]s put down for it, in every [`Style`] that PROTOCOL §4 knows
+//! of. It speaks the protocol as written there and nothing looser: what it accepts, the real servers are believed to
+//! accept.
+//!
+//! It must not use any other module of this crate. A pretend server that reads tokens, windows or limits with the code
+//! under test would agree with that code's mistakes.
+//!
+//! ```
+//! use codex_accounts::rehearse::{Pretend, Script, Style};
+//! use std::time::Duration;
+//!
+//! let pretend = Pretend::start(Script::with_accounts(2))?;
+//! pretend.change(|script| script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit));
+//! assert!(pretend.issuer().starts_with("http://127.0.0.1:"));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod answer;
+mod backend;
+mod clock;
+mod grant;
+mod issuer;
+mod render;
+mod reply;
+mod script;
+mod seen;
+mod server;
+mod sse;
+mod token;
+mod world;
+
+pub use answer::{Answer, DEAD_TOKEN_CODES, ErrorShape, Style, UnknownStyle};
+pub use script::{
+    Consent, Device, Interval, PretendAccount, Script, Standing, TokenAnswer, TokenReply, Window,
+    Windows,
+};
+pub use seen::Seen;
+pub use server::Pretend;
+pub use token::Tokens;
