@@ -14,5 +14,6 @@ pub mod client;
 pub mod clock;
 pub mod net;
 pub mod oauth;
+pub mod proxy;
 pub mod rehearse;
 pub mod store;

@@ -1,0 +1,202 @@
+//! Who is let in: somebody on this machine who knows the key of the run, and no web page. Decided
+//! on the head of a request alone.
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN, UPGRADE};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, request};
+use subtle::ConstantTimeEq;
+
+use crate::account::secret::Secret;
+
+/// The header that carries the key where `Authorization` is taken.
+pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-codex-accounts-key");
+
+/// The path that the relay serves; the same path below the upstream is where it goes.
+pub const PREFIX: &str = "/codex";
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// The key of one run, which a client must show.
+#[derive(Clone, Debug)]
+pub struct Key(Secret);
+
+impl Key {
+    /// A new one, from the system's source of chance.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        use base64::Engine;
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+        Ok(Self(Secret::new(text)))
+    }
+
+    /// This one.
+    #[must_use]
+    pub const fn new(key: Secret) -> Self {
+        Self(key)
+    }
+
+    /// Hands it out, as [`Secret::expose`] does.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
+    fn is(&self, shown: &[u8]) -> bool {
+        shown.ct_eq(self.expose().as_bytes()).into()
+    }
+
+    fn is_shown_in(&self, headers: &HeaderMap) -> bool {
+        let bearer = headers
+            .get_all(AUTHORIZATION)
+            .iter()
+            .filter_map(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        let own = headers.get_all(KEY_HEADER).iter().map(|v| v.as_bytes());
+        bearer.chain(own).any(|shown| self.is(shown))
+    }
+}
+
+/// Why a request is refused: the status that says so, and no detail.
+///
+/// # Errors
+/// With the status, when the request must not be served.
+pub fn admit(request: &request::Parts, key: &Key) -> Result<(), StatusCode> {
+    let headers = &request.headers;
+    if request.method == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    // A page that had its own name resolve to this machine still sends that name.
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    if !host.is_some_and(is_loopback_host) || hosts.next().is_some() {
+        return Err(StatusCode::MISDIRECTED_REQUEST);
+    }
+    if let Some(authority) = request.uri.authority()
+        && !is_loopback_host(authority.as_str())
+    {
+        return Err(StatusCode::MISDIRECTED_REQUEST);
+    }
+    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    if headers.contains_key(ORIGIN) || site.is_some_and(|site| site != b"none") {
+        return Err(StatusCode::FORBIDDEN);
+    }
+    if !key.is_shown_in(headers) {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    if !is_served(&request.uri) {
+        return Err(StatusCode::NOT_FOUND);
+    }
+    // The clients go on by HTTP at once when they see this (PROTOCOL §6).
+    if headers.contains_key(UPGRADE) {
+        return Err(StatusCode::UPGRADE_REQUIRED);
+    }
+    Ok(())
+}
+
+fn is_loopback_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// The prefix, and no segment that would lead out of it once somebody resolves it.
+fn is_served(uri: &Uri) -> bool {
+    let path = uri.path();
+    let below = path
+        .strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below
+        && !path.contains('\\')
+        && !path.split('/').any(|segment| {
+            let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+            plain == "." || plain == ".."
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn judge(path: &str, headers: &[(&str, &str)]) -> Result<(), StatusCode> {
+        let mut request = Request::post(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        admit(&parts, &Key::new(Secret::new("the-key")))
+    }
+
+    const HOST: (&str, &str) = ("host", "127.0.0.1:4000");
+    const KEY: (&str, &str) = ("x-codex-accounts-key", "the-key");
+
+    #[test]
+    fn the_key_as_bearer_or_in_its_own_header() {
+        assert_eq!(judge("/codex/responses", &[HOST, KEY]), Ok(()));
+        let bearer = ("authorization", "Bearer the-key");
+        assert_eq!(judge("/codex/responses", &[HOST, bearer]), Ok(()));
+        for wrong in [("authorization", "Bearer the-kex"), ("cookie", "the-key")] {
+            assert_eq!(
+                judge("/codex/responses", &[HOST, wrong]),
+                Err(StatusCode::UNAUTHORIZED)
+            );
+        }
+    }
+
+    #[test]
+    fn no_page_of_the_web_gets_in() {
+        for name in [
+            "evil.example",
+            "evil.example:80",
+            "127.0.0.1.evil.example",
+            "",
+        ] {
+            assert_eq!(
+                judge("/codex", &[("host", name), KEY]),
+                Err(StatusCode::MISDIRECTED_REQUEST),
+                "{name}"
+            );
+        }
+        for name in ["localhost:1", "[::1]:1", "127.0.0.1", "LOCALHOST"] {
+            assert_eq!(judge("/codex", &[("host", name), KEY]), Ok(()), "{name}");
+        }
+        for page in [
+            ("origin", "http://localhost"),
+            ("sec-fetch-site", "cross-site"),
+        ] {
+            assert_eq!(
+                judge("/codex", &[HOST, KEY, page]),
+                Err(StatusCode::FORBIDDEN)
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_outside_the_prefix() {
+        for path in [
+            "/",
+            "/codexx",
+            "/wham/usage",
+            "/codex/../wham/usage",
+            "/codex/%2e%2E/wham",
+            "/codex/..\\wham",
+        ] {
+            assert_eq!(
+                judge(path, &[HOST, KEY]),
+                Err(StatusCode::NOT_FOUND),
+                "{path}"
+            );
+        }
+    }
+}

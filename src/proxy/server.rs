@@ -1,0 +1,153 @@
+//! Accepting connections on loopback, and giving each to the relay. It looks at nothing of what
+//! passes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::guard::{Key, PREFIX};
+use super::log::{Event, Line, Log};
+use super::pool::Pool;
+use super::relay::Relay;
+use super::turns::Turns;
+use super::upstream::Upstream;
+use crate::account::pick::Strategy;
+use crate::clock::Clock;
+use crate::net::endpoint::Endpoint;
+use crate::oauth::issuer::Issuer;
+use crate::store::Store;
+
+/// How long a client may take for the head of a request.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a relay is to be.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where it listens: a loopback address; port 0 is any free one.
+    pub listen: SocketAddr,
+    /// What a client must show.
+    pub key: Key,
+    /// Where requests go.
+    pub upstream: Endpoint,
+    /// Where tokens are renewed.
+    pub issuer: Endpoint,
+    /// How the next account is chosen.
+    pub strategy: Strategy,
+    /// How long a request is held when every account is limited.
+    pub max_wait: Duration,
+    /// How long the head of an answer may take.
+    pub head_patience: Duration,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where it is written down.
+    pub log: Log,
+}
+
+/// A relay that runs.
+pub struct Proxy {
+    address: SocketAddr,
+    pool: Arc<Pool>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Starts a relay for the accounts of a store. It accepts connections when this returns.
+    ///
+    /// # Errors
+    /// When it can't listen there, or TLS can't be set up.
+    pub async fn start(store: Box<dyn Store>, settings: Settings) -> io::Result<Self> {
+        if !settings.listen.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "not a loopback address",
+            ));
+        }
+        let listener = TcpListener::bind(settings.listen).await?;
+        let address = listener.local_addr()?;
+        let log = Arc::new(settings.log);
+        let pool = Pool::new(
+            store,
+            Issuer::new(settings.issuer),
+            settings.strategy,
+            settings.clock,
+            complaints(&log, settings.clock),
+        );
+        let relay = Arc::new(Relay {
+            key: settings.key,
+            pool: Arc::clone(&pool),
+            upstream: Upstream::new(settings.upstream).map_err(io::Error::other)?,
+            max_wait: settings.max_wait,
+            head_patience: settings.head_patience,
+            log,
+            turns: Turns::default(),
+            count: AtomicU64::new(1),
+        });
+        Ok(Self {
+            address,
+            pool,
+            accepting: tokio::spawn(accept(listener, relay)),
+        })
+    }
+
+    /// The address that stands for the backend's `/codex`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}{PREFIX}", self.address)
+    }
+
+    /// Ends all connections, and tells the store what it was not told yet.
+    pub async fn stop(self) {
+        self.accepting.abort();
+        let _ = self.accepting.await;
+        self.pool.settle().await;
+    }
+}
+
+fn complaints(log: &Arc<Log>, clock: Clock) -> Box<dyn Fn(&str) + Send + Sync> {
+    let log = Arc::clone(log);
+    Box::new(move |message| {
+        log.write(&Line {
+            at: clock.now(),
+            request: 0,
+            event: Event::Trouble { message },
+        });
+    })
+}
+
+/// Accepts until this is dropped, and the connections with it.
+async fn accept(listener: TcpListener, relay: Arc<Relay>) {
+    /// Out of descriptors, most likely: some come back when connections end.
+    const BREATH: Duration = Duration::from_millis(50);
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, Arc::clone(&relay)));
+                }
+                Err(_) => tokio::time::sleep(BREATH).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, relay: Arc<Relay>) {
+    // Small pieces of a stream must not wait for more.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| Arc::clone(&relay).serve(request));
+    // How a connection ends, its requests know.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(CLIENT_PATIENCE)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}

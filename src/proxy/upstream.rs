@@ -1,0 +1,205 @@
+//! The way to the upstream: a request as the client made it, with the account's credentials in the
+//! place of the client's. It forwards to one server and follows no redirect.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::guard::KEY_HEADER;
+use crate::account::secret::AccessToken;
+use crate::account::{Account, identity};
+use crate::net::endpoint::Endpoint;
+
+/// The header that names the account (PROTOCOL §3).
+pub const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
+/// The header that belongs to the account that gave it (PROTOCOL §6).
+pub const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state");
+
+const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
+
+/// Headers that are for one connection only (RFC 9110 §7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Headers that the relay sets itself, or that are no business of the upstream.
+const OURS: [HeaderName; 8] = [
+    HOST,
+    CONTENT_LENGTH,
+    EXPECT,
+    AUTHORIZATION,
+    ACCOUNT_ID,
+    COOKIE,
+    KEY_HEADER,
+    RESIDENCY,
+];
+
+/// How long a connection may take.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the client asked, kept so that it can be asked again.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The method.
+    pub method: Method,
+    /// The path and query, as the client wrote them.
+    pub uri: Uri,
+    /// The headers that go on.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The server that everything goes to.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    endpoint: Endpoint,
+    client: reqwest::Client,
+}
+
+impl Upstream {
+    /// The upstream at this address. It uses the system's certificates, and the proxy that the
+    /// environment names unless the server is on this machine.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(endpoint: Endpoint) -> Result<Self, reqwest::Error> {
+        // That another provider was installed before is no failure: then that one is used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_PATIENCE)
+            .retry(reqwest::retry::never());
+        if endpoint.is_local() {
+            builder = builder.no_proxy();
+        }
+        Ok(Self {
+            endpoint,
+            client: builder.build()?,
+        })
+    }
+
+    /// Asks as an account; the answer's body follows as it comes.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(
+        &self,
+        question: &Question,
+        account: &Account,
+        turn_state: bool,
+    ) -> Result<http::Response<reqwest::Body>, reqwest::Error> {
+        let path = question
+            .uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        let mut headers = question.headers.clone();
+        if !turn_state {
+            headers.remove(TURN_STATE);
+        }
+        sign(&mut headers, account);
+        let answer = self
+            .client
+            .request(question.method.clone(), self.endpoint.at(path))
+            .headers(headers)
+            .body(question.body.clone())
+            .send()
+            .await?;
+        Ok(answer.into())
+    }
+}
+
+/// The headers of a client's request that go on to the upstream.
+#[must_use]
+pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = end_to_end(headers);
+    for name in OURS {
+        headers.remove(name);
+    }
+    // Limits that come in a stream must be seen, and every client reads what is not encoded.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers
+}
+
+/// The headers of a message without those for one connection.
+#[must_use]
+pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = headers.clone();
+    for named in headers.get_all(CONNECTION) {
+        for name in named.to_str().unwrap_or_default().split(',') {
+            kept.remove(name.trim());
+        }
+    }
+    for name in HOP_BY_HOP {
+        kept.remove(name);
+    }
+    kept
+}
+
+/// Puts an account's credentials on a request. A token that no header can carry is left out, and
+/// the upstream refuses the request.
+fn sign(headers: &mut HeaderMap, account: &Account) {
+    let token = account
+        .access_token
+        .as_ref()
+        .map_or("", AccessToken::expose);
+    if let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {token}")) {
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    if let Some(Ok(id)) = account
+        .chatgpt_account_id
+        .as_ref()
+        .map(|id| HeaderValue::from_str(id.as_str()))
+    {
+        headers.insert(ACCOUNT_ID, id);
+    }
+    if let Some(Ok(residency)) = identity::claims(account)
+        .residency
+        .map(HeaderValue::try_from)
+    {
+        headers.insert(RESIDENCY, residency);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_for_one_connection_or_for_the_relay_stays_here() {
+        let client = [
+            ("connection", "keep-alive, x-hop"),
+            ("x-hop", "1"),
+            ("te", "trailers"),
+            ("authorization", "Bearer of-the-client"),
+            ("chatgpt-account-id", "of-the-client"),
+            ("cookie", "c=1"),
+            ("x-codex-accounts-key", "key"),
+            ("accept-encoding", "gzip"),
+            ("session-id", "s"),
+        ];
+        let headers: HeaderMap = client
+            .into_iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        let kept = request_headers(&headers);
+        let mut names: Vec<_> = kept.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept-encoding", "session-id"]);
+        assert_eq!(kept["accept-encoding"], "identity");
+    }
+}
