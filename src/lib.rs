@@ -10,6 +10,7 @@
 //! - [`account`]: the accounts and every decision about them; no I/O. [`clock`]: what time it is.
 
 pub mod account;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod net;

@@ -1,0 +1,208 @@
+//! Small changes to one account: `use`, `enable`, `disable`, `label`, `clear`.
+
+use clap::ArgGroup;
+
+use super::{called, change, move_on, when};
+use crate::account::{Account, Scope, State, SwitchReason, label, pick};
+use crate::cli::exit::{Code, Error};
+use crate::cli::shell::{self, Shell};
+use crate::store::{Document, Store, log};
+
+/// `codex-accounts use`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts use ACCOUNT | -")]
+pub(super) struct Use {
+    /// Index, label, email or id; '-' is the one that was active before
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+}
+
+impl Use {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let now = shell.now();
+        let (before, document, limited) = change(shell, |document| {
+            let index = self.index(document)?;
+            let before = document.active_index;
+            let (accounts, active) = (&mut document.accounts, &mut document.active_index);
+            let limited = usable_later(index, &accounts[index], shell)?;
+            if index != before {
+                pick::activate(accounts, active, index, SwitchReason::Rotation, now);
+            }
+            Ok((before, document.clone(), limited))
+        })?;
+        let by_hand = SwitchReason::Other("by hand".to_owned());
+        // The log is worth no failure.
+        let _ = log::record_switch(shell.store().path(), &document, before, by_hand, now);
+        let name = called_active(&document);
+        shell.note(&match limited {
+            None => format!("{name} is the active account"),
+            Some(until) => format!("{name} is limited until {until}; others are picked till then"),
+        });
+        Ok(Code::Done)
+    }
+
+    fn index(&self, document: &Document) -> Result<usize, Error> {
+        if self.account != "-" {
+            return shell::find(&document.accounts, &self.account);
+        }
+        pick::active_before(&document.accounts, document.active_index)
+            .ok_or_else(|| Error::new(Code::No, "no other account was active before"))
+    }
+}
+
+/// When a limited account comes back; an account that does not come back by itself is refused.
+fn usable_later(index: usize, account: &Account, shell: &Shell) -> Result<Option<String>, Error> {
+    let name = account.name();
+    match account.state(None, shell.now()) {
+        State::Ready => Ok(None),
+        State::Limited { mark, .. } => Ok(Some(when::Local::new(shell.now()).clock(mark.until))),
+        State::Disabled => Err(Error::hinted(
+            Code::No,
+            format!("'{name}' is disabled"),
+            format!("codex-accounts enable {index}"),
+        )),
+        State::LoginRequired(dead) => Err(Error::hinted(
+            Code::Refused,
+            format!("'{name}' needs a login ({})", dead.code),
+            "log in again with 'codex-accounts add'",
+        )),
+    }
+}
+
+/// `codex-accounts enable`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts enable | disable ACCOUNT")]
+pub(super) struct Enable {
+    /// Index, label, email or id
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+}
+
+impl Enable {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let name = change(shell, |document| {
+            let index = shell::find(&document.accounts, &self.account)?;
+            document.accounts[index].enabled = true;
+            Ok(called(index, &document.accounts[index]))
+        })?;
+        shell.note(&format!("{name} is enabled"));
+        Ok(Code::Done)
+    }
+}
+
+/// `codex-accounts disable`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts enable | disable ACCOUNT")]
+pub(super) struct Disable {
+    /// Index, label, email or id
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+}
+
+impl Disable {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let now = shell.now();
+        let (name, active) = change(shell, |document| {
+            let index = shell::find(&document.accounts, &self.account)?;
+            document.accounts[index].enabled = false;
+            let name = called(index, &document.accounts[index]);
+            let moved = index == document.active_index && move_on(document, now);
+            let active = moved.then(|| called_active(document));
+            Ok((name, active))
+        })?;
+        shell.note(&format!("{name} is disabled"));
+        if let Some(active) = active {
+            shell.note(&format!("{active} is the active account"));
+        }
+        Ok(Code::Done)
+    }
+}
+
+/// What the active account is called.
+pub(super) fn called_active(document: &Document) -> String {
+    let index = document.active_index;
+    called(index, &document.accounts[index])
+}
+
+/// `codex-accounts label`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts label ACCOUNT NAME")]
+pub(super) struct Label {
+    /// Index, label, email or id
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// The name; '' takes it away
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+impl Label {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let wanted = Some(&self.name).filter(|name| !name.is_empty());
+        let (index, name) = change(shell, |document| {
+            let index = shell::find(&document.accounts, &self.account)?;
+            if let Some(name) = wanted {
+                label::check(&document.accounts, Some(index), name)?;
+            }
+            let account = &mut document.accounts[index];
+            account.label = wanted.cloned();
+            Ok((index, account.name().to_owned()))
+        })?;
+        shell.note(&format!("account {index} is called {name}"));
+        Ok(Code::Done)
+    }
+}
+
+/// `codex-accounts clear`.
+#[derive(Debug, clap::Args)]
+#[command(
+    override_usage = "codex-accounts clear [--scope SCOPE] ACCOUNT | --all",
+    group = ArgGroup::new("whose").required(true)
+)]
+pub(super) struct Clear {
+    /// Index, label, email or id
+    #[arg(value_name = "ACCOUNT", group = "whose")]
+    account: Option<String>,
+    /// Those of all accounts
+    #[arg(long, group = "whose")]
+    all: bool,
+    /// Only the limit of this name; 'default' is the one of all models
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<String>,
+}
+
+impl Clear {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let lifted = change(shell, |document| {
+            let only = self.account.as_ref();
+            let only = only.map(|name| shell::find(&document.accounts, name));
+            let only = only.transpose()?;
+            let accounts = document.accounts.iter_mut().enumerate();
+            let meant = accounts.filter(|(index, _)| only.is_none_or(|only| only == *index));
+            Ok(meant.filter_map(|(i, it)| self.lift(i, it)).collect())
+        })?;
+        let lifted: Vec<String> = lifted;
+        if lifted.is_empty() {
+            shell.note("there was no limit to lift");
+        }
+        for lifted in lifted {
+            shell.note(&lifted);
+        }
+        Ok(Code::Done)
+    }
+
+    /// Lifts the limits that are meant. What was done, if there were any.
+    fn lift(&self, index: usize, account: &mut Account) -> Option<String> {
+        let meant = |scope: &&Scope| {
+            let only = self.scope.as_deref();
+            only.is_none_or(|only| only == scope.as_str())
+        };
+        let scopes: Vec<Scope> = account.limits().keys().filter(meant).cloned().collect();
+        for scope in &scopes {
+            account.clear_limit(scope.as_str());
+        }
+        let names: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+        let name = called(index, account);
+        (!names.is_empty()).then(|| format!("lifted for {name}: {}", names.join(", ")))
+    }
+}

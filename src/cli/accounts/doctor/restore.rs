@@ -1,0 +1,49 @@
+//! `codex-accounts doctor --restore`: the store as it was before its last change.
+
+use crate::account::time::UnixMillis;
+use crate::cli::accounts::when::Local;
+use crate::cli::accounts::{called, confirm};
+use crate::cli::exit::{Code, Error};
+use crate::cli::shell::Shell;
+use crate::store::Store;
+use crate::store::restore::Backup;
+
+/// Shows what the backup holds, asks, and brings it back.
+pub(super) fn restore(shell: &Shell, yes: bool) -> Result<Code, Error> {
+    let Some(backup) = shell.store().backup()? else {
+        let path = shell.store().path().display();
+        let message = format!("there is no backup of '{path}'");
+        return Err(Error::new(Code::No, message));
+    };
+    shell.print(&described(shell, &backup))?;
+    if !yes {
+        let what = match shell.store().read() {
+            Ok(_) => "the store can be read; logins that were renewed since the backup are lost",
+            Err(_) => "logins that were renewed since the backup are lost",
+        };
+        confirm(shell, &format!("{what}; bring it back?"))?;
+    }
+    if let Some(kept) = shell.store().restore(&backup)? {
+        shell.note(&format!("what was there is now '{}'", kept.display()));
+    }
+    shell.note(&format!(
+        "'{}' is brought back",
+        shell.store().path().display()
+    ));
+    Ok(Code::Done)
+}
+
+fn described(shell: &Shell, backup: &Backup) -> String {
+    let written = backup
+        .written
+        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let when = written.map_or_else(String::new, |since| {
+        let at = UnixMillis::NEVER.plus(since);
+        format!(" of {}", Local::new(shell.now()).stamp(at))
+    });
+    let mut text = format!("'{}'{when} holds\n", backup.path.display());
+    for (index, account) in backup.document.accounts.iter().enumerate() {
+        text.push_str(&format!("  {}\n", called(index, account)));
+    }
+    text
+}

@@ -1,0 +1,170 @@
+//! The store: whether it is there and whole, whether others keep off it, whether it can be locked,
+//! and what was left beside it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::fix::Fix;
+use super::{Finding, Mend};
+use crate::cli::shell::Shell;
+use crate::store::format;
+use crate::store::lock::Patience;
+use crate::store::{self, Document, Store, commit};
+
+/// A write takes no longer than this; what is older was cut off.
+const LONGEST_WRITE: Duration = Duration::from_secs(10 * 60);
+
+/// What is found, and the accounts as far as they can be read.
+pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
+    let path = shell.store().path();
+    let document = match shell.store().read() {
+        Ok(Some(document)) => document,
+        Ok(None) => return without_store(shell),
+        Err(error) => return (vec![unreadable(shell, &error)], Document::default()),
+    };
+    let count = document.accounts.len();
+    let mut findings = vec![match count {
+        0 => Finding::wrong(
+            "store",
+            format!("no account in '{}'", path.display()),
+            log_in(),
+        ),
+        1 => Finding::well("store", format!("1 account in '{}'", path.display())),
+        _ => Finding::well("store", format!("{count} accounts in '{}'", path.display())),
+    }];
+    // A symlink is followed: what lies about lies beside the file itself.
+    let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    findings.extend(world_writable(&file));
+    findings.extend(exposed_backup(&file));
+    findings.push(lock(shell, &file));
+    findings.extend(left_behind(&file));
+    (findings, document)
+}
+
+fn log_in() -> Mend {
+    Mend::Type("codex-accounts add".to_owned())
+}
+
+fn without_store(shell: &Shell) -> (Vec<Finding>, Document) {
+    let document = shell
+        .accounts()
+        .and_then(|store| shell.read(store.as_ref()));
+    let document = document.unwrap_or_default();
+    let finding = if document.accounts.is_empty() {
+        Finding::wrong("store", "there are no accounts yet", log_in())
+    } else {
+        let what = "none; the login of opencode is used, and a second one makes a store";
+        Finding::note("store", what, log_in())
+    };
+    (vec![finding], document)
+}
+
+fn unreadable(shell: &Shell, error: &store::Error) -> Finding {
+    let mend = match error {
+        store::Error::Exposed { path, .. } => Mend::Fix(Fix::Private(path.clone())),
+        store::Error::Format {
+            source: format::Error::Newer { .. },
+            ..
+        } => Mend::Type("update codex-accounts".to_owned()),
+        store::Error::Format { path, .. } => match shell.store().backup() {
+            Ok(Some(_)) => Mend::Type("codex-accounts doctor --restore".to_owned()),
+            _ => {
+                let path = path.display();
+                Mend::Type(format!("mv '{path}' '{path}.damaged'; codex-accounts add"))
+            }
+        },
+        _ => Mend::Nothing,
+    };
+    Finding::wrong("store", error.to_string(), mend)
+}
+
+/// In a folder that anybody may write to, anybody may replace the store.
+#[cfg(unix)]
+fn world_writable(file: &Path) -> Option<Finding> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = file.parent()?;
+    let mode = fs::metadata(folder).ok()?.permissions().mode();
+    let folder = folder.display();
+    (mode & 0o002 != 0).then(|| {
+        let what = format!("anybody may write to '{folder}'");
+        Finding::wrong("store", what, Mend::Type(format!("chmod o-w '{folder}'")))
+    })
+}
+
+#[cfg(not(unix))]
+fn world_writable(_: &Path) -> Option<Finding> {
+    None
+}
+
+#[cfg(unix)]
+fn exposed_backup(file: &Path) -> Option<Finding> {
+    use std::os::unix::fs::PermissionsExt;
+    let backup = commit::backup_path(file);
+    let mode = fs::metadata(&backup).ok()?.permissions().mode();
+    (mode & 0o077 != 0).then(|| {
+        let what = format!("others can read or write '{}'", backup.display());
+        Finding::wrong("backup", what, Mend::Fix(Fix::Private(backup)))
+    })
+}
+
+#[cfg(not(unix))]
+fn exposed_backup(_: &Path) -> Option<Finding> {
+    None
+}
+
+fn lock(shell: &Shell, file: &Path) -> Finding {
+    let patience = Patience {
+        quiet: Duration::from_secs(1),
+        most: Duration::from_secs(2),
+    };
+    let path = commit::with_suffix(file, ".lock");
+    match store::lock_file(path.clone(), patience, shell.waiting()) {
+        Ok(_) => Finding::well("lock", "it can be had"),
+        Err(error) => {
+            let command = format!("fuser -v '{}'", path.display());
+            Finding::wrong("lock", error.to_string(), Mend::Type(command))
+        }
+    }
+}
+
+/// Files beside the store that hold tokens and that nobody will look at again.
+fn left_behind(file: &Path) -> Vec<Finding> {
+    let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let mut paths: Vec<PathBuf> = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    let store = file.file_name().and_then(|name| name.to_str());
+    paths
+        .into_iter()
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?;
+            if name.starts_with(commit::TEMPORARY_PREFIX) && is_old(&path) {
+                let what = format!("a write that was cut off left '{}'", path.display());
+                return Some(Finding::wrong("store", what, Mend::Fix(Fix::Remove(path))));
+            }
+            if name.starts_with(store?) && name.ends_with(".rescued") && has_text(&path) {
+                let what = format!("tokens that could not be kept wait in '{}'", path.display());
+                let mend = Mend::Type("codex-token-refresh --all".to_owned());
+                return Some(Finding::wrong("store", what, mend));
+            }
+            None
+        })
+        .collect()
+}
+
+fn is_old(path: &Path) -> bool {
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified());
+    let age = written
+        .ok()
+        .and_then(|at| SystemTime::now().duration_since(at).ok());
+    age.is_some_and(|age| age > LONGEST_WRITE)
+}
+
+fn has_text(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|text| !text.trim_ascii().is_empty())
+}

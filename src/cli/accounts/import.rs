@@ -1,0 +1,160 @@
+//! `codex-accounts import`: accounts that other programs, or other machines, are logged in with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{called, table::printable};
+use crate::account::Account;
+use crate::account::merge::{self, Merged};
+use crate::cli::exit::{Code, Error};
+use crate::cli::shell::Shell;
+use crate::client::{self, LoginFile, login};
+use crate::store::{self, Absent, Document, Store};
+
+/// `codex-accounts import`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts import [--dry-run] FILE ...")]
+pub(super) struct Import {
+    /// A login file, a folder of them, '-', or 'opencode' or 'codex' for its own
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Say what would come, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Where accounts come from.
+struct Source {
+    name: String,
+    accounts: Vec<Account>,
+}
+
+impl Import {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let mut found = Vec::new();
+        for file in &self.files {
+            found.extend(read(shell, file)?);
+        }
+        if found.iter().all(|source| source.accounts.is_empty()) {
+            return Err(Error::new(Code::No, "there is no account in it"));
+        }
+        found.splice(..0, self.in_use_till_now(shell)?);
+        let merged = if self.dry_run {
+            let mut document = shell.read(shell.store())?;
+            merge_all(&mut document, found, shell)
+        } else {
+            store::update(shell.store(), Absent::Create, |document| {
+                merge_all(document, found, shell)
+            })?
+        };
+        for line in merged {
+            shell.print(&line)?;
+        }
+        if !self.dry_run {
+            self.warn(shell)?;
+        }
+        Ok(Code::Done)
+    }
+
+    /// Where a store is begun, opencode's own login comes along as the first: until now it was the
+    /// one in use.
+    fn in_use_till_now(&self, shell: &Shell) -> Result<Vec<Source>, Error> {
+        let [opencode, _] = client::login_files(shell.waiting())?;
+        let begins = !shell.store().path().exists();
+        if !begins || self.names(opencode.as_ref()) {
+            return Ok(Vec::new());
+        }
+        let accounts = opencode.logins().unwrap_or_default();
+        let name = quoted(opencode.path());
+        Ok(vec![Source { name, accounts }])
+    }
+
+    /// Whether a client's own login file is among the files.
+    fn names(&self, login: &dyn LoginFile) -> bool {
+        let is = |file: &PathBuf| file.as_os_str() == login.client() || file == login.path();
+        self.files.iter().any(is)
+    }
+
+    /// Two programs with one login: what ends it for both (PROTOCOL §1).
+    fn warn(&self, shell: &Shell) -> Result<(), Error> {
+        let [_, codex] = client::login_files(shell.waiting())?;
+        if self.names(codex.as_ref()) {
+            shell.note(
+                "Codex CLI uses this login too: 'codex login' and 'codex logout' end it for both",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Merges the accounts in; a line for each says what came of it.
+fn merge_all(document: &mut Document, found: Vec<Source>, shell: &Shell) -> Vec<String> {
+    let mut lines = Vec::new();
+    for source in found {
+        for account in source.accounts {
+            let merged = merge::merge(&mut document.accounts, account, shell.now());
+            let (index, what, why) = match merged {
+                Merged::Added(index) => (index, "added", ""),
+                Merged::Renewed(index) => (index, "renewed", ""),
+                Merged::Same(index) => (index, "same", ""),
+                Merged::Kept(index) => (index, "kept", ": the tokens here are no older"),
+            };
+            let name = printable(&called(index, &document.accounts[index]));
+            lines.push(format!("{what:<7}  {name}, from {}{why}\n", source.name));
+        }
+    }
+    lines
+}
+
+fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
+    if file.as_os_str() == "-" {
+        let text = shell.read_input("a login file")?;
+        return parse("standard input".to_owned(), &text).map(|source| vec![source]);
+    }
+    let clients = client::login_files(shell.waiting())?;
+    let client = clients.iter().find(|it| file.as_os_str() == it.client());
+    let path = client.map_or(file, |client| client.path());
+    if path.is_dir() {
+        return read_folder(path);
+    }
+    parse(quoted(path), &load(path)?).map(|source| vec![source])
+}
+
+/// A folder with a file for each account; files of another kind are passed over.
+fn read_folder(folder: &Path) -> Result<Vec<Source>, Error> {
+    let entries = fs::read_dir(folder).map_err(|error| io(folder, &error))?;
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|it| it == "json") && path.is_file());
+    paths.sort();
+    let mut sources = Vec::new();
+    for path in paths {
+        if let Ok(accounts) = login::read(&load(&path)?) {
+            let name = quoted(&path);
+            sources.push(Source { name, accounts });
+        }
+    }
+    Ok(sources)
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| io(path, &error))
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Error {
+    let code = match error.kind() {
+        std::io::ErrorKind::NotFound => Code::No,
+        _ => Code::Io,
+    };
+    Error::new(code, format!("{}: {error}", quoted(path)))
+}
+
+fn parse(name: String, text: &[u8]) -> Result<Source, Error> {
+    match login::read(text) {
+        Ok(accounts) => Ok(Source { name, accounts }),
+        Err(error) => Err(Error::new(Code::Malformed, format!("{name}: {error}"))),
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display())
+}

@@ -1,0 +1,204 @@
+//! `codex-accounts`: what a person types to see the accounts and to change them. Its views are for
+//! people and may change from one version to the next; `--json` gives the records that scripts
+//! rely on.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::Subcommand;
+
+use super::args::Common;
+use super::exit::{Code, Error};
+use super::oauth_login;
+use super::shell::Shell;
+use crate::account::pick::{self, Decision, Request};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, SwitchReason};
+use crate::store::{self, Absent, Document, Store};
+
+mod change;
+mod completions;
+mod doctor;
+mod export;
+mod import;
+mod list;
+mod log;
+mod look;
+mod remove;
+mod status;
+mod table;
+mod view;
+mod watch;
+mod when;
+
+/// See your accounts and change them
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-accounts",
+    version,
+    long_version = crate::cli::VERSION,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    override_usage = concat!(
+        status::usage!(),
+        "
+       codex-accounts list [--json] [--color WHEN]
+       codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
+                          [--max N] [--timeout DURATION]
+       codex-accounts use ACCOUNT | -
+       codex-accounts enable | disable ACCOUNT
+       codex-accounts label ACCOUNT NAME
+       codex-accounts remove [--yes] [--keep-login] ACCOUNT
+       codex-accounts clear [--scope SCOPE] ACCOUNT | --all
+       codex-accounts log [-n COUNT] [--json] [--color WHEN]
+       codex-accounts import [--dry-run] FILE ...
+       codex-accounts export [--with-secrets] [--force]
+       codex-accounts doctor [--online] [--fix] | --restore [--yes]
+       codex-accounts path
+       codex-accounts completions bash | zsh | fish"
+    ),
+    term_width = 80
+)]
+pub struct Accounts {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    status: status::Status,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// The accounts and what is left of them; the default
+    #[command(override_usage = status::usage!())]
+    Status(status::Status),
+    /// The accounts as a plain table
+    List(list::List),
+    /// Log in to an account, to a new one or again
+    #[command(override_usage = "\
+codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
+                          [--max N] [--timeout DURATION]")]
+    Add(oauth_login::Options),
+    /// Make an account the active one; '-' is the one before
+    Use(change::Use),
+    /// Let an account be picked again
+    Enable(change::Enable),
+    /// Keep an account from being picked
+    Disable(change::Disable),
+    /// Give an account a name of your own; an empty one takes it away
+    Label(change::Label),
+    /// Take an account out, and end its login
+    Remove(remove::Remove),
+    /// Lift a limit by hand
+    Clear(change::Clear),
+    /// When the active account changed, and why
+    Log(log::Log),
+    /// Take over the logins of other programs or machines
+    Import(import::Import),
+    /// Print the accounts as a file, for another machine
+    Export(export::Export),
+    /// Look for what is wrong, and say what mends it
+    Doctor(doctor::Doctor),
+    /// Print where the store is
+    Path(Path),
+    /// Print a script that completes the commands of the suite
+    Completions(completions::Completions),
+}
+
+/// `codex-accounts path`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts path")]
+struct Path {}
+
+impl super::Command for Accounts {
+    const NAME: &'static str = "codex-accounts";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        match self.action {
+            None => self.status.run(shell),
+            Some(_) if !self.status.is_plain() => Err(Error::hinted(
+                Code::Usage,
+                "a flag of 'status' stands before another subcommand",
+                "write it after the subcommand",
+            )),
+            Some(Action::Status(action)) => action.run(shell),
+            Some(Action::List(action)) => action.run(shell),
+            Some(Action::Add(options)) => oauth_login::log_in(shell, &options, |_| Ok(())),
+            Some(Action::Use(action)) => action.run(shell),
+            Some(Action::Enable(action)) => action.run(shell),
+            Some(Action::Disable(action)) => action.run(shell),
+            Some(Action::Label(action)) => action.run(shell),
+            Some(Action::Remove(action)) => action.run(shell),
+            Some(Action::Clear(action)) => action.run(shell),
+            Some(Action::Log(action)) => action.run(shell),
+            Some(Action::Import(action)) => action.run(shell),
+            Some(Action::Export(action)) => action.run(shell),
+            Some(Action::Doctor(action)) => action.run(shell),
+            Some(Action::Path(Path {})) => {
+                shell.print(&format!("{}\n", shell.store().path().display()))?;
+                Ok(Code::Done)
+            }
+            Some(Action::Completions(action)) => action.run(shell),
+        }
+    }
+}
+
+/// The accounts to show; that there are none is an error.
+fn read(shell: &Shell) -> Result<Document, Error> {
+    let document = shell.read(shell.accounts()?.as_ref())?;
+    if document.accounts.is_empty() {
+        return Err(Error::no_accounts());
+    }
+    Ok(document)
+}
+
+/// Changes the person's store, which has to be there.
+fn change<T>(
+    shell: &Shell,
+    change: impl FnOnce(&mut Document) -> Result<T, Error>,
+) -> Result<T, Error> {
+    store::update(shell.store(), Absent::Refuse, change)?
+}
+
+/// Makes the next account that can be used the active one. Whether there is any.
+fn move_on(document: &mut Document, now: UnixMillis) -> bool {
+    let (accounts, active) = (&mut document.accounts, &mut document.active_index);
+    match pick::pick(accounts, *active, &Request::default(), now) {
+        Decision::Use { index, .. } => {
+            pick::activate(accounts, active, index, SwitchReason::Rotation, now);
+            true
+        }
+        Decision::Nothing(_) | Decision::Limited { .. } => false,
+    }
+}
+
+/// Asks a person before something that can't be undone.
+///
+/// # Errors
+/// When they do not agree, or there is nobody to ask.
+fn confirm(shell: &Shell, question: &str) -> Result<(), Error> {
+    if !io::stdin().is_terminal() {
+        return Err(Error::hinted(
+            Code::Usage,
+            "there is nobody to ask: standard input is no terminal",
+            "--yes does it without asking",
+        ));
+    }
+    // The question is no note: -q does not silence it.
+    let mut answer = String::new();
+    write!(io::stderr(), "{}: {question} [y/N] ", shell.name()).map_err(Error::output)?;
+    io::stdin().read_line(&mut answer).map_err(Error::input)?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::new(Code::No, "nothing was changed")),
+    }
+}
+
+/// What to call an account where it is one among others: `1 personal`.
+fn called(index: usize, account: &Account) -> String {
+    format!("{index} {}", account.name())
+}

@@ -1,0 +1,106 @@
+//! `codex-accounts remove`: an account goes, and its login ends with it.
+
+use super::change::called_active;
+use super::{called, change, confirm, move_on};
+use crate::account::{Account, identity};
+use crate::cli::exit::{Code, Error};
+use crate::cli::shell::{self, Shell};
+use crate::client::login;
+use crate::net::endpoint::Endpoint;
+use crate::oauth::issuer::Issuer;
+use crate::store::{self, Store};
+
+/// `codex-accounts remove`.
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "codex-accounts remove [--yes] [--keep-login] ACCOUNT")]
+pub(super) struct Remove {
+    /// Index, label, email or id
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Leave the login alive, for whoever else uses it
+    #[arg(long)]
+    keep_login: bool,
+}
+
+impl Remove {
+    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        let (index, account) = self.find(shell)?;
+        let issuer = self.issuer(&account)?;
+        let name = called(index, &account);
+        if !self.yes {
+            confirm(shell, &question(shell, &name, &account, issuer.as_ref())?)?;
+        }
+        let (account, active) = take_out(shell, &account)?;
+        shell.note(&format!("{name} is removed"));
+        if let Some(active) = active {
+            shell.note(&format!("{active} is the active account"));
+        }
+        if let Some(issuer) = issuer {
+            end_login(shell, &issuer, &account);
+        }
+        Ok(Code::Done)
+    }
+
+    fn find(&self, shell: &Shell) -> Result<(usize, Account), Error> {
+        let missing = || store::Error::Missing {
+            path: shell.store().path().to_owned(),
+        };
+        let mut accounts = shell.store().read()?.ok_or_else(missing)?.accounts;
+        let index = shell::find(&accounts, &self.account)?;
+        Ok((index, accounts.swap_remove(index)))
+    }
+
+    /// Who is told; nobody, where the login is to live on or is dead already.
+    fn issuer(&self, account: &Account) -> Result<Option<Issuer>, Error> {
+        if self.keep_login || account.login_required.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Issuer::new(Endpoint::issuer()?)))
+    }
+}
+
+fn question(
+    shell: &Shell,
+    name: &str,
+    account: &Account,
+    issuer: Option<&Issuer>,
+) -> Result<String, Error> {
+    let Some(issuer) = issuer else {
+        return Ok(format!("remove {name}?"));
+    };
+    let users = login::holders(&account.refresh_token, shell.waiting())?;
+    let too = match users.as_slice() {
+        [] => String::new(),
+        users => format!(" ({} uses it too)", users.join(" and ")),
+    };
+    let issuer = issuer.endpoint();
+    Ok(format!("remove {name} and end its login at {issuer}{too}?"))
+}
+
+/// Takes the account out as it is now; names the active one, if that is another now.
+fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<String>), Error> {
+    let now = shell.now();
+    change(shell, |document| {
+        let index = identity::find_again(&document.accounts, before).ok_or_else(|| {
+            let name = before.name();
+            Error::new(Code::No, format!("'{name}' is not there any more"))
+        })?;
+        let was_active = index == document.active_index;
+        let account = document.remove(index);
+        let moved = was_active && move_on(document, now);
+        Ok((account, moved.then(|| called_active(document))))
+    })
+}
+
+/// The account is gone already: that the issuer can't be told is no failure, but is said.
+fn end_login(shell: &Shell, issuer: &Issuer, account: &Account) {
+    if let Err(error) = issuer.revoke(&account.refresh_token) {
+        shell.note(&format!(
+            "its login could not be ended and lives on at {}: {error}",
+            issuer.endpoint()
+        ));
+    }
+}

@@ -1,0 +1,121 @@
+//! `codex-launch`: runs a coding agent behind a relay of its own. The terminal, the signals and the
+//! exit status are the agent's; nothing is printed while it runs.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::args::Common;
+use super::child;
+use super::exit::{Code, Error};
+use super::proxy::{self, Rotation};
+use super::shell::Shell;
+use crate::client::wiring::{self, Relay};
+use crate::proxy::Proxy;
+use crate::proxy::log::Log;
+use crate::store;
+
+/// Run a coding agent behind your accounts
+///
+/// Runs opencode, Codex CLI or any other program with its requests going through a relay of its
+/// own: when an account is limited the next one answers, and the program sees nothing.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-launch",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "codex-launch [-qhV] [--store FILE] [--strategy STRATEGY]
+                    [--max-wait DURATION] [--head-timeout DURATION] [--]
+                    [COMMAND [ARGUMENT ...]]",
+    term_width = 80
+)]
+pub struct Launch {
+    #[command(flatten)]
+    rotation: Rotation,
+    /// The program and its arguments; default: opencode
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl super::Command for Launch {
+    const NAME: &'static str = "codex-launch";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        let mut command = self.command.iter().cloned();
+        let program = command.next().unwrap_or_else(|| OsString::from("opencode"));
+        let account_id = some_account(shell)?;
+        let key = proxy::random_key()?;
+        let log = store::state_folder()?.join("relay.log");
+        let log = Log::in_file(&log, false).map_err(store::Error::io(&log))?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let settings = self.rotation.settings(shell, listen, key.clone(), log)?;
+
+        let runtime = proxy::runtime()?;
+        let relay = runtime
+            .block_on(Proxy::start(shell.accounts()?, settings))
+            .map_err(|error| proxy::cannot_listen(listen, &error))?;
+        let wiring = wiring::wire(
+            &program,
+            Relay {
+                url: &relay.url(),
+                key: key.expose(),
+                account_id: &account_id,
+            },
+        )?;
+        let status = child::run(
+            &runtime,
+            std::process::Command::new(&program)
+                .args(&wiring.arguments)
+                .args(command)
+                .envs(wiring.environment.iter().map(|(name, value)| (name, value))),
+        )?;
+        runtime.block_on(relay.stop());
+        Ok(status)
+    }
+}
+
+/// The id of an account: a client wants to be told one. Where there is no account, a person at a
+/// terminal can log in now.
+fn some_account(shell: &Shell) -> Result<String, Error> {
+    if let Some(id) = active_account(shell)? {
+        return Ok(id);
+    }
+    if is_login_wanted()? {
+        // By a process of its own: it reads the terminal, and must let go of it before the client
+        // gets it.
+        let login = child::beside("codex-accounts");
+        // How it failed, it says itself; whether it did shows in the store.
+        let _ = std::process::Command::new(login).arg("add").status();
+        if let Some(id) = active_account(shell)? {
+            return Ok(id);
+        }
+    }
+    Err(Error::no_accounts())
+}
+
+fn active_account(shell: &Shell) -> Result<Option<String>, Error> {
+    let document = shell.read(shell.accounts()?.as_ref())?;
+    let active = document.accounts.get(document.active_index);
+    Ok(active.map(|account| match &account.chatgpt_account_id {
+        Some(id) => id.to_string(),
+        None => shell.name().to_owned(),
+    }))
+}
+
+fn is_login_wanted() -> Result<bool, Error> {
+    let (input, mut errors) = (io::stdin(), io::stderr());
+    if !input.is_terminal() || !errors.is_terminal() {
+        return Ok(false);
+    }
+    let mut answer = String::new();
+    write!(errors, "There are no accounts yet. Log in now? [Y/n]: ").map_err(Error::output)?;
+    let read = input.read_line(&mut answer).map_err(Error::input)?;
+    // The end of input is a no.
+    Ok(read > 0 && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
+}

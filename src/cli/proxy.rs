@@ -1,0 +1,256 @@
+//! `codex-proxy`: the rotating relay as a command. It prints its address and key once it accepts
+//! connections, and serves until it is told to end.
+
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use super::account_pick::strategy;
+use super::args::{self, Common};
+use super::exit::{Code, Error};
+use super::record;
+use super::shell::Shell;
+use crate::account::pick::Strategy;
+use crate::account::secret::Secret;
+use crate::net::endpoint::Endpoint;
+use crate::proxy::guard::Key;
+use crate::proxy::log::Log;
+use crate::proxy::{Proxy, Settings};
+use crate::store;
+
+/// Relay requests, each as an account that can be used now
+///
+/// Serves on loopback until it is told to end, and forwards to the backend as the account that the
+/// strategy chooses. When an account is limited the next one answers, and the client sees nothing.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-proxy",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "codex-proxy [-qhVv] [--store FILE] [--listen ADDRESS] [--key-file FILE]
+                   [--strategy STRATEGY] [--max-wait DURATION]
+                   [--head-timeout DURATION] [--log FILE]",
+    term_width = 80
+)]
+pub struct ProxyCommand {
+    /// Listen here; a loopback address, port 0 for any
+    #[arg(long, value_name = "ADDRESS", default_value_t = any_port(), hide_default_value = true)]
+    listen: SocketAddr,
+    /// The key is the first line of this file, instead of a random one
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    rotation: Rotation,
+    /// Write what is done into this file too
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Write what is done to standard error
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// How a relay rotates: for `codex-proxy` and `codex-launch`.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Rotation {
+    /// sticky, round-robin, least-used or step=N
+    #[arg(long, value_name = "STRATEGY", value_parser = strategy, default_value = "sticky", hide_default_value = true)]
+    strategy: Strategy,
+    /// Hold a request so long when every account is limited
+    #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "0", hide_default_value = true)]
+    max_wait: Duration,
+    /// Give the backend so long to begin an answer
+    #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "5m", hide_default_value = true)]
+    head_timeout: Duration,
+}
+
+fn any_port() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, 0).into()
+}
+
+#[derive(Serialize)]
+struct ProxyRecord<'a> {
+    v: u8,
+    url: &'a str,
+    key: &'a str,
+    pid: u32,
+}
+
+impl super::Command for ProxyCommand {
+    const NAME: &'static str = "codex-proxy";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        if !self.listen.ip().is_loopback() {
+            return Err(Error::new(
+                Code::Usage,
+                "--listen takes a loopback address, like 127.0.0.1:8080",
+            ));
+        }
+        let key = match &self.key_file {
+            Some(path) => key_of_file(path)?,
+            None => random_key()?,
+        };
+        let log = match &self.log {
+            Some(path) => Log::in_file(path, self.verbose).map_err(store::Error::io(path))?,
+            None => Log::nowhere(self.verbose),
+        };
+        let settings = self
+            .rotation
+            .settings(shell, self.listen, key.clone(), log)?;
+        let runtime = runtime()?;
+        runtime.block_on(async {
+            let proxy = Proxy::start(shell.accounts()?, settings)
+                .await
+                .map_err(|error| cannot_listen(self.listen, &error))?;
+            let mut end = End::watch()?;
+            shell.emit(&ProxyRecord {
+                v: record::VERSION,
+                url: &proxy.url(),
+                key: key.expose(),
+                pid: std::process::id(),
+            })?;
+            end.wait().await;
+            proxy.stop().await;
+            Ok(Code::Done)
+        })
+    }
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Sticky,
+            max_wait: Duration::ZERO,
+            head_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Rotation {
+    /// The settings of a relay that rotates so.
+    ///
+    /// # Errors
+    /// When the environment names a server that must not be used.
+    pub fn settings(
+        &self,
+        shell: &Shell,
+        listen: SocketAddr,
+        key: Key,
+        log: Log,
+    ) -> Result<Settings, Error> {
+        Ok(Settings {
+            listen,
+            key,
+            upstream: Endpoint::upstream()?,
+            issuer: Endpoint::issuer()?,
+            strategy: self.strategy,
+            max_wait: self.max_wait,
+            head_patience: self.head_timeout,
+            clock: shell.clock(),
+            log,
+        })
+    }
+}
+
+/// A runtime with a thread for the relay's own work and one beside it.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> Result<Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Code::Io, format!("no threads: {error}")))
+}
+
+/// A key for one run.
+///
+/// # Errors
+/// When the system has no source of chance.
+pub fn random_key() -> Result<Key, Error> {
+    Key::random().map_err(|error| Error::new(Code::Io, format!("no random numbers: {error}")))
+}
+
+/// The failure to listen at an address.
+#[must_use]
+pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
+    Error::new(Code::Io, format!("can't listen on {address}: {error}"))
+}
+
+fn key_of_file(path: &std::path::Path) -> Result<Key, Error> {
+    let text = std::fs::read_to_string(path).map_err(store::Error::io(path))?;
+    let key = text.lines().next().unwrap_or_default().trim();
+    if key.len() < 16 {
+        return Err(Error::hinted(
+            Code::Config,
+            format!(
+                "the key in '{}' is shorter than 16 characters",
+                path.display()
+            ),
+            "make one with: head -c 32 /dev/urandom | base64",
+        ));
+    }
+    Ok(Key::new(Secret::new(key)))
+}
+
+/// What ends a relay: a signal, or the end of standard input if that is a pipe.
+struct End {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    input: Option<oneshot::Receiver<()>>,
+}
+
+impl End {
+    fn watch() -> Result<Self, Error> {
+        let no_signals = |error: io::Error| Error::new(Code::Io, format!("no signals: {error}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(no_signals)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(no_signals)?,
+            input: input_is_pipe().then(watch_input),
+        })
+    }
+
+    async fn wait(&mut self) {
+        let input = async {
+            match &mut self.input {
+                Some(input) => {
+                    let _ = input.await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = input => {}
+        }
+    }
+}
+
+fn input_is_pipe() -> bool {
+    use nix::sys::stat::{SFlag, fstat};
+    fstat(io::stdin())
+        .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
+}
+
+/// A thread of its own: a read that never ends would keep the runtime from ending.
+fn watch_input() -> oneshot::Receiver<()> {
+    let (ended, end) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink());
+        let _ = ended.send(());
+    });
+    end
+}

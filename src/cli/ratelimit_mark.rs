@@ -1,0 +1,276 @@
+//! `codex-ratelimit-mark`: one response in; the verdict out, and recorded in the store.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use super::args::{self, Common};
+use super::exit::{Code, Error};
+use super::record::Who;
+use super::shell::{self, Shell};
+use crate::account::limit::{Class, Limit, Reading, Response, Source, Verdict};
+use crate::account::mark::{Asked, Mark};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, Scope, response};
+use crate::store::{self, Absent};
+
+/// What comes after this much of a response is passed on by --tee, but not judged.
+const LARGEST_INPUT: usize = 64 << 20;
+
+/// Say what a response means for an account, and record it
+///
+/// Reads a response from standard input: raw HTTP as curl -i prints it, headers alone, a JSON body
+/// alone, an event stream, or what opencode run --format json printed.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-ratelimit-mark",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "\
+codex-ratelimit-mark [-qhV] [--store FILE] [--model NAME] [--scope NAME]
+                            [--tee] [--exit-code]
+                            [--retry-after DURATION | --until TIME |
+                            --status CODE | --clear] ACCOUNT",
+    term_width = 80
+)]
+pub struct RatelimitMark {
+    /// The account that got the response: index, label, email or id
+    account: String,
+    /// The model that was asked: it is covered by a limit of one family
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// With --retry-after, --until and --clear: the limit's scope
+    #[arg(long, value_name = "NAME", default_value = Scope::DEFAULT, hide_default_value = true)]
+    scope: String,
+    /// Copy standard input to standard output; the record goes to
+    /// descriptor 3 if it is open, else to standard error
+    #[arg(long, conflicts_with = "by_hand")]
+    tee: bool,
+    /// Exit with the verdict: 0 ok or other, 75 limited, 69 server, 77 else
+    #[arg(long)]
+    exit_code: bool,
+    /// Limited for this long: 120, 90s, 15m, 5h, 7d
+    #[arg(long, value_name = "DURATION", value_parser = args::duration, group = "by_hand")]
+    retry_after: Option<Duration>,
+    /// Limited until this time: Unix seconds or milliseconds, or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = args::time, group = "by_hand")]
+    until: Option<UnixMillis>,
+    /// The response had this status, and nothing more is known
+    #[arg(long, value_name = "CODE", value_parser = status, group = "by_hand")]
+    status: Option<StatusCode>,
+    /// Lift the limit
+    #[arg(long, group = "by_hand")]
+    clear: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn status(text: &str) -> Result<StatusCode, String> {
+    StatusCode::from_bytes(text.as_bytes()).map_err(|_| "not a status, like 429".to_owned())
+}
+
+/// What is to be recorded.
+enum Word {
+    /// What a response said.
+    Reading(Reading),
+    /// Limited until then, by hand.
+    Until(UnixMillis),
+    /// Not limited, by hand.
+    Clear,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MarkRecord<'a> {
+    #[serde(flatten)]
+    who: Who<'a>,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a Source>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<&'a Class>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_minutes: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+impl super::Command for RatelimitMark {
+    const NAME: &'static str = "codex-ratelimit-mark";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        // Before any file of ours could get that number.
+        let record_to = self.tee.then(descriptor_3);
+        let accounts = shell.accounts()?;
+        // A wrong name is told before a long answer is read, but its pipeline goes on.
+        let known = shell
+            .read(accounts.as_ref())
+            .and_then(|document| shell::find(&document.accounts, &self.account));
+        let word = match (self.tee, &known) {
+            (false, Err(_)) => return known.map(|_| Code::Done),
+            (false, Ok(_)) => self.word(shell)?,
+            (true, _) => {
+                let input = copy_input(shell)?;
+                known?;
+                Word::Reading(response::read(&input, shell.now())?)
+            }
+        };
+        let (line, verdict) = store::update(accounts.as_ref(), Absent::Refuse, |document| {
+            let index = shell::find(&document.accounts, &self.account)?;
+            let account = &mut document.accounts[index];
+            self.record(index, account, &word, shell.now())
+        })??;
+        match record_to {
+            None => shell.print(&line)?,
+            Some(mut out) => out.write_all(line.as_bytes()).map_err(Error::output)?,
+        }
+        Ok(if self.exit_code { verdict } else { Code::Done })
+    }
+}
+
+impl RatelimitMark {
+    fn word(&self, shell: &Shell) -> Result<Word, Error> {
+        let now = shell.now();
+        if let Some(until) = self.retry_after.map(|wait| now.plus(wait)).or(self.until) {
+            return Ok(self.limited_until(until, now));
+        }
+        if self.clear {
+            return Ok(Word::Clear);
+        }
+        if let Some(status) = self.status {
+            let bare = Response {
+                status: Some(status),
+                headers: &HeaderMap::new(),
+                body: b"",
+            };
+            return Ok(Word::Reading(bare.read(now)));
+        }
+        let input = shell.read_input("a response")?;
+        Ok(Word::Reading(response::read(&input, now)?))
+    }
+
+    /// A time that is past is no hint when the limit ends, as it is none in a response.
+    fn limited_until(&self, until: UnixMillis, now: UnixMillis) -> Word {
+        if until > now {
+            return Word::Until(until);
+        }
+        let limit = Limit::unexplained(Scope::new(self.scope.clone()));
+        Word::Reading(Reading {
+            verdict: Verdict::Limited(limit),
+            windows: Vec::new(),
+            plan_type: None,
+        })
+    }
+
+    /// Records it in the account; gives the line to print and the verdict as an exit code.
+    fn record(
+        &self,
+        index: usize,
+        account: &mut Account,
+        word: &Word,
+        now: UnixMillis,
+    ) -> Result<(String, Code), Error> {
+        let asked = Asked {
+            at: now,
+            model: self.model.as_deref(),
+        };
+        let (verdict, code, scope, dead) = match word {
+            Word::Reading(reading) => {
+                account.record(reading, asked, now);
+                let (scope, dead) = match &reading.verdict {
+                    Verdict::Limited(limit) => (Some(limit.scope.as_str()), None),
+                    Verdict::LoginRequired { code } => (None, Some(code.as_str())),
+                    _ => (None, None),
+                };
+                (
+                    reading.verdict.word(),
+                    exit_code(&reading.verdict),
+                    scope,
+                    dead,
+                )
+            }
+            Word::Until(until) => {
+                let scope = Scope::new(self.scope.clone());
+                account.record_by_hand(scope, *until, asked, now);
+                ("limited", Code::TryLater, Some(self.scope.as_str()), None)
+            }
+            Word::Clear => {
+                account.clear_limit(&self.scope);
+                ("ok", Code::Done, Some(self.scope.as_str()), None)
+            }
+        };
+        let mark: Option<&Mark> = scope.and_then(|scope| account.limits().get(scope));
+        let mut line = shell::json_line(&MarkRecord {
+            who: Who::new(index, account),
+            verdict,
+            scope,
+            until: mark.map(|mark| mark.until),
+            source: mark.map(|mark| &mark.source),
+            class: mark.map(|mark| &mark.class),
+            window_minutes: mark.and_then(|mark| mark.window_minutes),
+            code: dead,
+        })?;
+        line.push('\n');
+        Ok((line, code))
+    }
+}
+
+/// The verdict as an exit code, for `--exit-code` (DESIGN §2).
+fn exit_code(verdict: &Verdict) -> Code {
+    match verdict {
+        Verdict::Ok | Verdict::Other => Code::Done,
+        Verdict::Limited(_) => Code::TryLater,
+        Verdict::Server => Code::Unavailable,
+        Verdict::LoginRequired { .. }
+        | Verdict::Unauthorized { .. }
+        | Verdict::NoEntitlement
+        | Verdict::WorkspaceGone => Code::Refused,
+    }
+}
+
+/// Where the record goes when standard output is taken: descriptor 3 if the caller opened it.
+fn descriptor_3() -> Box<dyn Write> {
+    match OpenOptions::new().append(true).open("/dev/fd/3") {
+        Ok(file) => Box::new(file),
+        Err(_) => Box::new(io::stderr()),
+    }
+}
+
+/// Copies standard input to standard output as it arrives, and keeps it to be judged. A reader that
+/// goes away does not keep the rest from being judged.
+fn copy_input(shell: &Shell) -> Result<Vec<u8>, Error> {
+    shell.say_what_is_awaited("a response");
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let mut kept = Vec::new();
+    let mut reader_is_gone = false;
+    let mut chunk = [0; 64 * 1024];
+    loop {
+        let read = match input.read(&mut chunk) {
+            Ok(0) => return Ok(kept),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::input(error)),
+        };
+        let bytes = &chunk[..read];
+        if !reader_is_gone {
+            match output.write_all(bytes).and_then(|()| output.flush()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => reader_is_gone = true,
+                Err(error) => return Err(Error::output(error)),
+            }
+        }
+        let room = LARGEST_INPUT - kept.len();
+        kept.extend_from_slice(&bytes[..read.min(room)]);
+    }
+}

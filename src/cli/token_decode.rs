@@ -1,0 +1,73 @@
+//! `codex-token-decode`: one packed refresh string, or an `auth.json` of opencode, in; account
+//! records out.
+
+use super::args::Common;
+use super::exit::{Code, Error};
+use super::record::TokenRecord;
+use super::shell::Shell;
+use crate::account::Account;
+use crate::account::token;
+use crate::client::opencode::{self, NoLogin};
+
+/// Unpack a packed refresh string into account records
+///
+/// Reads `refresh1|accountId1||refresh2|accountId2`, or an auth.json of opencode, from standard
+/// input and prints one record for each account.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-token-decode",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "codex-token-decode [-qhV] [--store FILE] [--force]",
+    term_width = 80
+)]
+pub struct TokenDecode {
+    /// Write the secrets even to a terminal
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl super::Command for TokenDecode {
+    const NAME: &'static str = "codex-token-decode";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        shell.allow_secrets(self.force)?;
+        let accounts = parse(&shell.read_input("a packed refresh string")?)?;
+        for (index, account) in accounts.iter().enumerate() {
+            shell.emit(&TokenRecord::new(index, account))?;
+        }
+        Ok(Code::Done)
+    }
+}
+
+fn parse(input: &[u8]) -> Result<Vec<Account>, Error> {
+    let malformed = |message: String| Error::new(Code::Malformed, message);
+    let text = std::str::from_utf8(input)
+        .map_err(|error| malformed(format!("byte {} is not UTF-8", error.valid_up_to())))?;
+    if text.trim_start().starts_with('{') {
+        let auth = serde_json::from_str(text).map_err(|error| {
+            malformed(format!(
+                "the input is not JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        return opencode::accounts(&auth).map_err(|error| {
+            let message = format!("the input is JSON, but {error}");
+            match error {
+                NoLogin::NoEntry => Error::new(Code::No, message),
+                _ => malformed(message),
+            }
+        });
+    }
+    Ok(token::decode(text)?
+        .into_iter()
+        .map(Account::from)
+        .collect())
+}

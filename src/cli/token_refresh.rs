@@ -1,0 +1,119 @@
+//! `codex-token-refresh`: one record out for each account whose token was checked.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::args::{self, Common};
+use super::exit::{Code, Error};
+use super::record::AccountRecord;
+use super::shell::{self, Shell};
+use crate::net::endpoint::Endpoint;
+use crate::oauth::issuer::Issuer;
+use crate::oauth::refresh::{How, Need, USUAL_MARGIN, refresh};
+use crate::store::Document;
+
+/// Renew the tokens of accounts
+///
+/// Without ACCOUNT it is about the active account. A token is renewed if it expires within
+/// 5 minutes, unless a flag says otherwise.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-token-refresh",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "\
+codex-token-refresh [-qhV] [--store FILE]
+                           [--if-expiring DURATION | --older-than DURATION |
+                           --force] [--all | ACCOUNT...]",
+    term_width = 80
+)]
+pub struct TokenRefresh {
+    /// The accounts: index, label, email or id
+    #[arg(value_name = "ACCOUNT", conflicts_with = "all")]
+    accounts: Vec<String>,
+    /// All accounts, also those that are disabled
+    #[arg(long)]
+    all: bool,
+    /// Renew what expires within this time
+    #[arg(long, value_name = "DURATION", value_parser = args::duration, group = "need")]
+    if_expiring: Option<Duration>,
+    /// Renew what was last renewed longer ago than this
+    #[arg(long, value_name = "DURATION", value_parser = args::duration, group = "need")]
+    older_than: Option<Duration>,
+    /// Renew in any case
+    #[arg(long, group = "need")]
+    force: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Serialize)]
+struct RefreshRecord<'a> {
+    #[serde(flatten)]
+    account: AccountRecord<'a>,
+    outcome: &'static str,
+}
+
+impl super::Command for TokenRefresh {
+    const NAME: &'static str = "codex-token-refresh";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        let store = shell.accounts()?;
+        let mut document = shell.read(store.as_ref())?;
+        let issuer = Issuer::new(Endpoint::issuer()?);
+        let mut worst = Code::Done;
+        for index in self.chosen(&document)? {
+            let before = &document.accounts[index];
+            match refresh(store.as_ref(), &issuer, before, self.need(), shell.clock()) {
+                Ok(refreshed) => {
+                    shell.notes(&refreshed.notes);
+                    document.accounts[index] = refreshed.account;
+                    shell.emit(&RefreshRecord {
+                        account: AccountRecord::new(&document, index, shell.now()),
+                        outcome: word(refreshed.how),
+                    })?;
+                }
+                Err(error) => worst = worst.max(shell.report(&error.into())),
+            }
+        }
+        Ok(worst)
+    }
+}
+
+impl TokenRefresh {
+    fn chosen(&self, document: &Document) -> Result<Vec<usize>, Error> {
+        let accounts = &document.accounts;
+        if accounts.is_empty() {
+            return Err(Error::no_accounts());
+        }
+        if self.all {
+            return Ok((0..accounts.len()).collect());
+        }
+        if self.accounts.is_empty() {
+            return Ok(vec![document.active_index]);
+        }
+        let find = |name: &String| shell::find(accounts, name);
+        self.accounts.iter().map(find).collect()
+    }
+
+    fn need(&self) -> Need {
+        match (self.force, self.older_than) {
+            (true, _) => Need::Now,
+            (false, Some(age)) => Need::OlderThan(age),
+            (false, None) => Need::ExpiresWithin(self.if_expiring.unwrap_or(USUAL_MARGIN)),
+        }
+    }
+}
+
+const fn word(how: How) -> &'static str {
+    match how {
+        How::Kept => "kept",
+        How::Adopted => "adopted",
+        How::Renewed => "renewed",
+    }
+}

@@ -1,0 +1,94 @@
+//! `codex-usage-fetch`: one record of quota windows out for each account, recorded in the store.
+
+use serde::Serialize;
+
+use super::args::Common;
+use super::exit::{Code, Error};
+use super::record::Who;
+use super::shell::{self, Shell};
+use crate::account::Account;
+use crate::account::time::UnixMillis;
+use crate::account::usage::Window;
+use crate::net::endpoint::Endpoint;
+use crate::oauth::issuer::Issuer;
+use crate::oauth::usage::{Backend, fetch};
+
+/// Ask how much of the quota of accounts is used
+///
+/// Asks the backend, records what it says, and prints it. Without ACCOUNT it is about every
+/// account that is enabled. It costs no quota.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-usage-fetch",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "codex-usage-fetch [-qhV] [--store FILE] [--all | ACCOUNT...]",
+    term_width = 80
+)]
+pub struct UsageFetch {
+    /// The accounts: index, label, email or id
+    #[arg(value_name = "ACCOUNT", conflicts_with = "all")]
+    accounts: Vec<String>,
+    /// All accounts, also those that are disabled
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageRecord<'a> {
+    #[serde(flatten)]
+    who: Who<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan_type: Option<&'a str>,
+    windows: &'a [Window],
+    observed_at: UnixMillis,
+}
+
+impl super::Command for UsageFetch {
+    const NAME: &'static str = "codex-usage-fetch";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        let store = shell.accounts()?;
+        let accounts = shell.read(store.as_ref())?.accounts;
+        let issuer = Issuer::new(Endpoint::issuer()?);
+        let backend = Backend::new(Endpoint::upstream()?);
+        let mut worst = Code::Done;
+        for index in self.chosen(&accounts)? {
+            let before = &accounts[index];
+            match fetch(store.as_ref(), &issuer, &backend, before, shell.clock()) {
+                Ok(fetched) => {
+                    shell.notes(&fetched.notes);
+                    shell.emit(&UsageRecord {
+                        who: Who::new(index, &fetched.account),
+                        plan_type: fetched.account.plan_type.as_deref(),
+                        windows: &fetched.reading.windows,
+                        observed_at: shell.now(),
+                    })?;
+                }
+                Err(error) => worst = worst.max(shell.report(&error.into())),
+            }
+        }
+        Ok(worst)
+    }
+}
+
+impl UsageFetch {
+    fn chosen(&self, accounts: &[Account]) -> Result<Vec<usize>, Error> {
+        if accounts.is_empty() {
+            return Err(Error::no_accounts());
+        }
+        if self.accounts.is_empty() {
+            let wanted = |&index: &usize| self.all || accounts[index].enabled;
+            return Ok((0..accounts.len()).filter(wanted).collect());
+        }
+        let find = |name: &String| shell::find(accounts, name);
+        self.accounts.iter().map(find).collect()
+    }
+}
