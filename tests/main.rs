@@ -1,0 +1,30 @@
+//! The tests, one binary: a file a topic.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test ends at the first surprise"
+)]
+
+mod accounts;
+mod codex;
+mod corpus;
+mod launch;
+mod layers;
+mod login;
+mod manual;
+mod mark;
+mod opencode;
+#[cfg(target_os = "linux")]
+mod page;
+mod pick;
+mod proxy;
+mod readme;
+#[cfg(target_os = "linux")]
+mod real_names;
+mod refresh;
+mod rehearse;
+mod store;
+mod support;
+mod token;
+mod usage;

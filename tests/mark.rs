@@ -1,0 +1,583 @@
+//! `codex-ratelimit-mark`: what responses mean, one file a case, and what a sequence of them
+//! comes to.
+//!
+//! A case is `tests/fixtures/mark/NAME.in`, the bytes on stdin, or nothing if there is no such file;
+//! `NAME.args`, if it takes flags; and `NAME.out`: the record from its verdict on, or `exit CODE:
+//! MESSAGE`; below it what of the account's other fields changed, `null` for one that is gone. Every
+//! case begins with a fresh store at the second of [`CLOCK`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use codex_accounts::account::limit::LONGEST;
+use serde_json::{Map, Value, json};
+
+use super::support::accounts::{account, store};
+use super::support::shown::Shown;
+use super::support::{CLOCK, Home};
+
+/// The moment of every test, as the store counts.
+const NOW: u64 = CLOCK * 1000;
+
+const MINUTE: u64 = 60 * 1000;
+
+#[test]
+fn every_response_gives_its_record() {
+    let home = Home::new();
+    let mut found = Vec::new();
+    for (name, case) in &cases() {
+        let told = case.outcome(&home);
+        if told != case.expected {
+            let expected = case.expected.trim_end();
+            found.push(format!("{name}:\n-{expected}\n+{}", told.trim_end()));
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn there_are_cases_enough() {
+    assert!(cases().len() >= 120, "{}", cases().len());
+}
+
+#[test]
+fn tee_passes_every_input_on_and_judges_it_the_same() {
+    let home = Home::new();
+    for (name, case) in &cases() {
+        let (Some(input), true) = (&case.input, case.args.is_empty()) else {
+            continue;
+        };
+        let plain = case.run(&home);
+        home.write_store(&stage());
+        let script = "codex-ratelimit-mark --tee work 3>record";
+        let mut teed = home.command("sh");
+        let teed = teed.args(["-c", script]).write_stdin(input.clone());
+        let teed = teed.output().expect("sh starts");
+        assert!(teed.stdout == *input, "{name}: stdout is not the input");
+        assert_eq!(teed.status.code(), Some(plain.code), "{name}");
+        let record = fs::read_to_string(home.path().join("record")).expect("a record");
+        assert_eq!(record, plain.stdout, "{name}");
+    }
+}
+
+/// A response, and what is expected of it.
+struct Case {
+    input: Option<Vec<u8>>,
+    args: Vec<String>,
+    expected: String,
+}
+
+fn cases() -> BTreeMap<String, Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mark");
+    let files = fs::read_dir(&folder).expect("the cases");
+    let files = files.map(|entry| entry.expect("an entry").path());
+    let outs = files.filter(|path| path.extension().is_some_and(|end| end == "out"));
+    let mut cases = BTreeMap::new();
+    for out in outs {
+        let name = out.file_stem().expect("a name").to_string_lossy();
+        cases.insert(name.into_owned(), Case::read(&out));
+    }
+    cases
+}
+
+impl Case {
+    fn read(out: &Path) -> Case {
+        let args = fs::read_to_string(out.with_extension("args")).unwrap_or_default();
+        Case {
+            input: fs::read(out.with_extension("in")).ok(),
+            args: args.split_whitespace().map(String::from).collect(),
+            expected: fs::read_to_string(out).expect("what is expected"),
+        }
+    }
+
+    fn run(&self, home: &Home) -> Shown {
+        home.write_store(&stage());
+        let mut command = home.command("codex-ratelimit-mark");
+        command.args(&self.args).arg("work");
+        home.run(command.write_stdin(self.input.clone().unwrap_or_default()))
+    }
+
+    /// What came of it, as the `.out` file writes it. What no case may do fails at once.
+    fn outcome(&self, home: &Home) -> String {
+        let shown = self.run(home);
+        let after = home.store();
+        assert_eq!(after["accounts"][1], account("personal"));
+        if shown.code != 0 {
+            assert_eq!(after, stage(), "something was marked:\n{shown}");
+            assert_eq!(shown.stdout, "", "a failure prints nothing:\n{shown}");
+            let error = shown.stderr.lines().next().unwrap_or_default();
+            let message = error.strip_prefix("codex-ratelimit-mark: error: ");
+            return format!("exit {}: {}\n", shown.code, message.unwrap_or(error));
+        }
+        assert_eq!(shown.stderr, "");
+        let record = record_of(&shown);
+        if let Some(until) = record.get("until").and_then(Value::as_u64) {
+            let longest = NOW + u64::try_from(LONGEST.as_millis()).expect("a week or so");
+            assert!(NOW < until && until <= longest, "{shown}");
+        }
+        let mut told = Value::Object(record).to_string() + "\n";
+        let changed = changes(&after["accounts"][0]);
+        if !changed.is_empty() {
+            writeln!(told, "{}", Value::Object(changed)).expect("memory");
+        }
+        told
+    }
+}
+
+/// The record from its verdict on; before that it says who.
+fn record_of(shown: &Shown) -> Map<String, Value> {
+    let record = shown.json();
+    let keys = record.as_object().expect("an object").iter();
+    let keys: Vec<_> = keys.collect();
+    let who: Vec<&str> = keys.iter().take(6).map(|(key, _)| key.as_str()).collect();
+    let expected = [
+        "v",
+        "index",
+        "chatgptAccountId",
+        "chatgptUserId",
+        "email",
+        "label",
+    ];
+    assert_eq!(who, expected);
+    let rest = keys.into_iter().skip(6);
+    rest.map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// The fields of `work` that are not as they were. A mark is in the record.
+fn changes(after: &Value) -> Map<String, Value> {
+    let before = account("work");
+    let (before, after) = (
+        before.as_object().expect("an account"),
+        after.as_object().expect("an account"),
+    );
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed = names
+        .into_iter()
+        .filter(|name| !["limits", "rateLimitResetTime"].contains(&name.as_str()))
+        .filter(|name| before.get(*name) != after.get(*name));
+    changed
+        .map(|name| {
+            (
+                name.clone(),
+                after.get(name).cloned().unwrap_or(Value::Null),
+            )
+        })
+        .collect()
+}
+
+fn stage() -> Value {
+    store([account("work"), account("personal")])
+}
+
+/// A home in which `work` gets one response after the other.
+struct Story {
+    home: Home,
+}
+
+impl Story {
+    fn new() -> Story {
+        let home = Home::new();
+        home.write_store(&stage());
+        Story { home }
+    }
+
+    /// Lets time pass: this long after [`CLOCK`].
+    fn at(&mut self, seconds: u64) -> &mut Story {
+        let clock = (CLOCK + seconds).to_string();
+        self.home.set("CODEX_ACCOUNTS_CLOCK", clock);
+        self
+    }
+
+    fn mark(&self, args: &[&str], response: &str) -> Map<String, Value> {
+        let mut command = self.home.command("codex-ratelimit-mark");
+        command.args(args).arg("work");
+        record_of(&self.home.run(command.write_stdin(response)))
+    }
+
+    /// When the mark of a scope ends, in seconds after [`CLOCK`].
+    fn until(&self, scope: &str) -> Option<u64> {
+        let store = self.home.store();
+        let until = store["accounts"][0]["limits"][scope]["until"].as_u64()?;
+        Some(until / 1000 - CLOCK)
+    }
+
+    fn pick(&self, args: &[&str]) -> String {
+        let mut command = self.home.command("codex-account-pick");
+        let shown = self
+            .home
+            .run(command.args(args).args(["--peek", "--format", "json"]));
+        match shown.code {
+            0 => shown.json()["label"].as_str().expect("a label").to_owned(),
+            code => format!("exit {code}"),
+        }
+    }
+}
+
+fn limited_for(seconds: u64) -> String {
+    format!("HTTP/1.1 429 Too Many Requests\nRetry-After: {seconds}\n\n")
+}
+
+/// A 429 that does not say when it ends.
+const UNHINTED: &str = "HTTP/1.1 429 Too Many Requests\n\n";
+
+const SERVED: &str = "HTTP/1.1 200 OK\n\n";
+
+/// Headers of one window of the default scope.
+fn window(minutes: u64, used: f64) -> String {
+    format!(
+        "x-codex-primary-used-percent: {used}\nx-codex-primary-window-minutes: {minutes}\n\
+         x-codex-primary-reset-at: {}\n",
+        CLOCK + 5000
+    )
+}
+
+#[test]
+fn a_mark_is_never_made_shorter() {
+    let mut story = Story::new();
+    story.mark(&[], &limited_for(600));
+    let record = story.at(1).mark(&[], &limited_for(60));
+    assert_eq!(story.until("default"), Some(600));
+    assert_eq!(record["until"], NOW + 10 * MINUTE);
+    story.mark(&[], UNHINTED);
+    assert_eq!(story.until("default"), Some(600));
+    story.mark(&[], &limited_for(900));
+    assert_eq!(story.until("default"), Some(901));
+}
+
+#[test]
+fn a_mark_that_is_over_gives_way() {
+    let mut story = Story::new();
+    story.mark(&[], &limited_for(600));
+    story.at(601).mark(&[], &limited_for(5));
+    assert_eq!(story.until("default"), Some(606));
+}
+
+#[test]
+fn the_mirror_is_the_default_mark() {
+    let story = Story::new();
+    let mirror = || story.home.store()["accounts"][0]["rateLimitResetTime"].clone();
+    story.mark(&["--scope", "other", "--retry-after", "7d"], "");
+    story.mark(&[], &limited_for(600));
+    assert_eq!(mirror(), NOW + 10 * MINUTE);
+    story.mark(&["--clear"], "");
+    assert_eq!(mirror(), Value::Null);
+}
+
+#[test]
+fn without_a_hint_each_repeat_waits_twice_as_long_up_to_half_an_hour() {
+    let mut story = Story::new();
+    let mut now = 0;
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        story.at(now).mark(&[], UNHINTED);
+        let until = story.until("default").expect("a mark");
+        waits.push((until - now) / 60);
+        now = until;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+    // Half a day later it is another story.
+    now += 12 * 60 * 60;
+    story.at(now).mark(&[], UNHINTED);
+    assert_eq!(story.until("default"), Some(now + 60));
+}
+
+#[test]
+fn a_hint_ends_the_doubling() {
+    let mut story = Story::new();
+    story.mark(&[], UNHINTED);
+    story.at(60).mark(&[], &limited_for(120));
+    story.at(180).mark(&[], UNHINTED);
+    assert_eq!(story.until("default"), Some(240));
+}
+
+#[test]
+fn a_success_lifts_a_guess_and_ends_the_doubling() {
+    let mut story = Story::new();
+    story.mark(&[], UNHINTED);
+    story.at(10).mark(&[], SERVED);
+    assert_eq!(story.until("default"), None);
+    story.at(20).mark(&[], UNHINTED);
+    assert_eq!(story.until("default"), Some(80));
+}
+
+#[test]
+fn recovery_is_seen_in_the_window_that_was_used_up() {
+    let story = Story::new();
+    let response = |status: &str, minutes, used| {
+        story.mark(
+            &[],
+            &format!("HTTP/1.1 {status}\n{}\n", window(minutes, used)),
+        );
+        story.until("default")
+    };
+    assert_eq!(response("429", 300, 100.0), Some(5000));
+    assert_eq!(response("200", 10_080, 7.0), Some(5000), "another window");
+    assert_eq!(response("200", 300, 100.0), Some(5000), "nothing is left");
+    assert_eq!(response("500", 300, 3.0), Some(5000), "no success");
+    assert_eq!(response("200", 300, 3.0), None);
+}
+
+#[test]
+fn a_success_that_says_nothing_of_usage_lifts_no_mark_with_a_source() {
+    let story = Story::new();
+    story.mark(&[], &limited_for(600));
+    story.mark(&[], SERVED);
+    assert_eq!(story.until("default"), Some(600));
+}
+
+#[test]
+fn usage_is_kept_by_length_when_the_windows_change_places() {
+    let story = Story::new();
+    let both = |first, second| {
+        format!(
+            "HTTP/1.1 200 OK\n{}{}\n",
+            window(first, 10.0),
+            window(second, 20.0).replace("primary", "secondary")
+        )
+    };
+    let used = || -> Vec<(u64, f64)> {
+        let store = story.home.store();
+        let windows = &store["accounts"][0]["usage"]["windows"];
+        let windows = windows.as_array().expect("windows").iter();
+        let number = |window: &Value, name: &str| window[name].as_f64().expect("a number");
+        windows
+            .map(|it| {
+                (
+                    it["minutes"].as_u64().expect("minutes"),
+                    number(it, "usedPercent"),
+                )
+            })
+            .collect()
+    };
+    story.mark(&[], &both(300, 10_080));
+    assert_eq!(used(), [(300, 10.0), (10_080, 20.0)]);
+    story.mark(&[], &both(10_080, 300));
+    assert_eq!(used(), [(300, 20.0), (10_080, 10.0)]);
+}
+
+/// A 429 for the family `codex_bengalfox`, which names no model.
+const FAMILY: &str = "HTTP/1.1 429 Too Many Requests\nx-codex-active-limit: codex_bengalfox\n\
+    x-codex-bengalfox-primary-used-percent: 100\nx-codex-bengalfox-primary-window-minutes: 300\n\
+    x-codex-bengalfox-primary-reset-after-seconds: 600\n\n";
+
+#[test]
+fn a_limit_of_a_family_blocks_no_other_model() {
+    let story = Story::new();
+    story.mark(&["--model", "gpt-spark"], FAMILY);
+    assert_eq!(story.until("codex_bengalfox"), Some(600));
+    assert_eq!(story.until("default"), None);
+    assert_eq!(story.pick(&[]), "work");
+    assert_eq!(story.pick(&["--model", "gpt-5.5"]), "work");
+    assert_eq!(story.pick(&["--model", "gpt-spark"]), "personal");
+    assert_eq!(story.pick(&["--model", "openai/GPT-spark"]), "personal");
+}
+
+#[test]
+fn a_scope_learns_its_models_one_by_one_and_forgets_none() {
+    let story = Story::new();
+    let named = FAMILY.replace("\n\n", "\nx-codex-bengalfox-limit-name: gpt-named\n\n");
+    story.mark(&[], &named);
+    story.mark(&["--model", "gpt-asked"], FAMILY);
+    story.mark(&["--model", "openai/gpt-asked"], FAMILY);
+    let by_hand = ["--scope", "codex_bengalfox", "--model", "gpt-told"];
+    story.mark(&[&by_hand[..], &["--retry-after", "1"]].concat(), "");
+    let store = story.home.store();
+    let mark = &store["accounts"][0]["limits"]["codex_bengalfox"];
+    assert_eq!(
+        mark["models"],
+        json!(["gpt-named", "gpt-asked", "gpt-told"])
+    );
+    assert_eq!(story.until("codex_bengalfox"), Some(600));
+    for model in ["gpt-named", "gpt-asked", "gpt-told"] {
+        assert_eq!(story.pick(&["--model", model]), "personal");
+    }
+}
+
+#[test]
+fn a_limit_of_all_models_is_one_of_each_model() {
+    let story = Story::new();
+    story.mark(&["--model", "gpt-5.5"], &limited_for(600));
+    assert_eq!(story.pick(&["--model", "gpt-spark"]), "personal");
+}
+
+#[test]
+fn recovery_of_a_family_is_seen_whatever_model_was_asked() {
+    let story = Story::new();
+    story.mark(&["--model", "gpt-spark"], FAMILY);
+    story.mark(&[], &limited_for(900));
+    let windows = FAMILY.replace("429 Too Many Requests", "200 OK");
+    story.mark(&["--model", "gpt-5.5"], &windows.replace(": 100", ": 3"));
+    assert_eq!(story.until("codex_bengalfox"), None);
+    assert_eq!(
+        story.until("default"),
+        Some(900),
+        "of which it says nothing"
+    );
+}
+
+#[test]
+fn a_success_with_another_model_lifts_no_guess_of_a_family() {
+    let story = Story::new();
+    let guess = "HTTP/1.1 429\nx-codex-active-limit: codex_bengalfox\n\
+                 x-codex-bengalfox-limit-name: gpt-spark\n\n";
+    story.mark(&[], guess);
+    story.mark(&["--model", "gpt-5.5"], SERVED);
+    assert_eq!(story.until("codex_bengalfox"), Some(60));
+    story.mark(&["--model", "gpt-spark"], SERVED);
+    assert_eq!(story.until("codex_bengalfox"), None);
+}
+
+#[test]
+fn what_a_hand_set_only_a_hand_or_time_ends() {
+    let mut story = Story::new();
+    story.mark(&["--retry-after", "10m"], "");
+    let room = format!("HTTP/1.1 200 OK\n{}\n", window(300, 1.0));
+    story.mark(&[], &room);
+    story.mark(&[], &limited_for(9000));
+    assert_eq!(story.until("default"), Some(600));
+    story.mark(&["--until", &(CLOCK + 900).to_string()], "");
+    assert_eq!(story.until("default"), Some(900));
+    story.mark(&["--clear"], "");
+    assert_eq!(story.until("default"), None);
+    story.mark(&["--retry-after", "10m"], "");
+    story.at(601).mark(&[], &limited_for(60));
+    assert_eq!(story.until("default"), Some(661));
+}
+
+#[test]
+fn clearing_lifts_one_scope() {
+    let story = Story::new();
+    story.mark(&["--model", "gpt-spark"], FAMILY);
+    story.mark(&[], &limited_for(600));
+    story.mark(&["--clear", "--scope", "codex_bengalfox"], "");
+    assert_eq!(story.until("codex_bengalfox"), None);
+    assert_eq!(story.until("default"), Some(600));
+    story.mark(&["--clear", "--scope", "never-heard-of"], "");
+}
+
+#[test]
+fn the_verdict_can_be_the_exit_code() {
+    let home = Home::new();
+    home.write_store(&stage());
+    for (status, code) in [
+        (200, 0),
+        (404, 0),
+        (429, 75),
+        (500, 69),
+        (401, 77),
+        (403, 77),
+    ] {
+        let script = format!("codex-ratelimit-mark --exit-code --status {status} work");
+        let shown = home.sh(&script);
+        assert_eq!(shown.code, code, "{status}");
+        assert!(shown.json()["verdict"].is_string(), "{shown}");
+    }
+    let shown = home.sh("codex-ratelimit-mark --exit-code work </dev/null");
+    assert_eq!((shown.code, shown.stdout.as_str()), (1, ""));
+}
+
+#[test]
+fn a_wrong_name_is_told_and_marks_nothing() {
+    let home = Home::new();
+    home.write_store(&stage());
+    insta::assert_snapshot!(home.sh("codex-ratelimit-mark --status 429 wrok"), @"
+    --- stderr
+    codex-ratelimit-mark: error: no account is called 'wrok'
+    hint: did you mean 'work'? there is 0 work, 1 personal
+    --- exit 1
+    ");
+    // Its pipeline goes on all the same.
+    insta::assert_snapshot!(home.sh("echo hello | codex-ratelimit-mark --tee wrok"), @"
+    hello
+    --- stderr
+    codex-ratelimit-mark: error: no account is called 'wrok'
+    hint: did you mean 'work'? there is 0 work, 1 personal
+    --- exit 1
+    ");
+    assert_eq!(home.store(), stage());
+}
+
+#[test]
+fn tee_passes_on_what_comes_before_the_rest_is_there() {
+    let home = Home::new();
+    home.write_store(&stage());
+    // The rest is sent only when the first line has come through.
+    let shown = home.sh("mkfifo in out
+        codex-ratelimit-mark --tee work <in >out 2>record & exec 4>in 5<out
+        printf 'HTTP/1.1 429 Slow\\n' >&4; read first <&5
+        printf 'Retry-After: 60\\n\\n' >&4; exec 4>&-
+        echo \"first: $first\"; cat <&5; wait; jq -r .until record");
+    insta::assert_snapshot!(shown, @"
+    first: HTTP/1.1 429 Slow
+    Retry-After: 60
+
+    1777922756000
+    --- exit 0
+    ");
+}
+
+#[test]
+fn tee_judges_the_rest_when_its_reader_is_gone() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown = home.sh(
+        "{ echo 'HTTP/1.1 429'; echo 'Retry-After: 60'; echo; yes | head -c 1000000; } |
+        codex-ratelimit-mark --tee work 3>record | true; jq -r .source record",
+    );
+    insta::assert_snapshot!(shown, @"
+    headers.retry-after
+    --- exit 0
+    ");
+}
+
+#[test]
+fn without_a_store_the_record_is_printed_and_nothing_kept() {
+    let home = Home::new();
+    let auth = r#"{"openai":{"type":"oauth","refresh":"r1|a1||r2|a2","access":"","expires":0}}"#;
+    let path = home.write(".local/share/opencode/auth.json", auth);
+    let shown = home.sh("codex-ratelimit-mark --retry-after 60 a2");
+    insta::assert_snapshot!(shown, @r#"
+    {"v":1,"index":1,"chatgptAccountId":"a2","verdict":"limited","scope":"default","until":1777922756000,"source":"hand","class":"quota"}
+    --- exit 0
+    "#);
+    assert_eq!(fs::read_to_string(path).expect("auth.json"), auth);
+    assert!(!home.store_path().exists());
+}
+
+#[test]
+fn nothing_at_all_to_mark_is_a_clear_no() {
+    let home = Home::new();
+    insta::assert_snapshot!(home.sh("codex-ratelimit-mark --status 429 0"), @"
+    --- stderr
+    codex-ratelimit-mark: error: no account is called '0'
+    --- exit 1
+    ");
+}
+
+#[test]
+fn a_store_that_others_can_read_is_refused() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let open = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(home.store_path(), open).expect("mode");
+    assert_eq!(home.sh("codex-ratelimit-mark --status 429 0").code, 77);
+}
+
+#[test]
+fn many_at_once_lose_no_mark() {
+    let home = Home::new();
+    let labels: Vec<String> = (0..12).map(|n| format!("account-{n}")).collect();
+    home.write_store(&store(labels.iter().map(|label| account(label))));
+    let shown = home.sh("for n in 0 1 2 3 4 5 6 7 8 9 10 11; do \
+         codex-ratelimit-mark --retry-after 60 account-$n >/dev/null & done; wait");
+    assert_eq!(shown.code, 0, "{shown}");
+    let after = home.store();
+    for index in 0..labels.len() {
+        let until = &after["accounts"][index]["limits"]["default"]["until"];
+        assert_eq!(*until, NOW + MINUTE, "{index}");
+    }
+}

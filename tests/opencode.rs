@@ -1,0 +1,218 @@
+//! The main job, with the real opencode: its account is limited in the middle, and it never notices.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use codex_accounts::rehearse::{Pretend, Script, Style};
+use serde_json::{Value, json};
+
+use super::support::Home;
+use super::support::mdoc::Page;
+use super::support::pretend::now_millis;
+
+const RUN: &str = "codex-launch opencode run -m openai/gpt-5.5 'say who you are' </dev/null";
+
+/// A home with the real opencode, and two accounts that logged in with the browser; the first of
+/// them has used up its five hours.
+fn first_limited() -> (Home, Pretend) {
+    let mut home = Home::with_clients();
+    home.install_browser();
+    let mut script = Script::with_accounts(2);
+    script.any_port = true;
+    script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
+    let pretend = Pretend::start(script).expect("the pretend servers start");
+    home.use_servers(&pretend);
+    for _ in 0..2 {
+        let shown = home.sh("codex-oauth-login --port 0");
+        assert_eq!(shown.code, 0, "{shown}");
+    }
+    (home, pretend)
+}
+
+/// Which accounts were asked, in order.
+fn asked(pretend: &Pretend) -> Vec<usize> {
+    let seen = pretend.seen();
+    seen.iter()
+        .filter(|seen| seen.is("POST", "/backend-api/codex/responses"))
+        .filter_map(|seen| seen.account)
+        .collect()
+}
+
+/// Every file below a folder that holds the text.
+fn files_with(folder: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let kind = entry.file_type().expect("a kind");
+        if kind.is_dir() {
+            found.extend(files_with(&entry.path(), text));
+        } else if kind.is_file() {
+            let bytes = fs::read(entry.path()).expect("a file");
+            if bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes())
+            {
+                found.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn opencode_survives_a_429_of_the_active_account() {
+    let (mut home, pretend) = first_limited();
+    let auth = br#"{"anthropic":{"type":"api","key":"k"}}"#;
+    let config = br#"{"$schema":"https://opencode.ai/config.json","username":"me"}"#;
+    let auth_path = home.write(".local/share/opencode/auth.json", auth);
+    let config_path = home.write(".config/opencode/opencode.json", config);
+    // The real opencode, by way of a script that shows what it was given.
+    let script = "#!/bin/sh\nenv >\"$HOME/given\"; echo \"$@\" >>\"$HOME/given\"\n\
+                  PATH=${PATH#*:} exec opencode \"$@\"\n";
+    home.install("opencode", script);
+
+    let shown = home.sh(RUN);
+    assert_eq!(shown.code, 0, "{shown}");
+    assert!(
+        shown.stdout.contains("answered by two@example.com"),
+        "{shown}"
+    );
+    assert!(asked(&pretend).contains(&0));
+
+    let store = home.store();
+    let until = store["accounts"][0]["rateLimitResetTime"].as_u64();
+    assert!(
+        until.is_some_and(|until| until > now_millis() + 3_000_000),
+        "{store}"
+    );
+    assert_eq!(store["activeIndex"], 1);
+    assert_eq!(store["accounts"][1]["lastSwitchReason"], "rate-limit");
+
+    assert_eq!(fs::read(auth_path).unwrap(), auth);
+    assert_eq!(fs::read(config_path).unwrap(), config);
+    let given = fs::read_to_string(home.path().join("given")).unwrap();
+    assert!(given.contains("OPENCODE_CONFIG_CONTENT"), "{given}");
+    for account in store["accounts"].as_array().unwrap() {
+        for token in ["refreshToken", "accessToken", "idToken"] {
+            let token = account[token].as_str().expect("a token");
+            let store = [
+                "openai-codex-accounts.json",
+                "openai-codex-accounts.json.bak",
+            ];
+            let found = files_with(home.path(), token);
+            assert!(
+                found.iter().all(|name| store.contains(&name.as_str())),
+                "{found:?}"
+            );
+        }
+    }
+
+    let before = asked(&pretend).len();
+    let shown = home.sh(RUN);
+    assert_eq!(shown.code, 0, "{shown}");
+    assert!(
+        asked(&pretend)[before..]
+            .iter()
+            .all(|account| *account == 1)
+    );
+}
+
+#[test]
+fn a_login_of_opencode_itself_is_left_alone_and_its_token_goes_nowhere() {
+    let (home, pretend) = first_limited();
+    let auth = json!({"openai": {"type": "oauth", "refresh": "theirs", "access": "their-access",
+        "expires": now_millis() + 3_600_000, "accountId": "their-account"}})
+    .to_string();
+    let path = home.write(".local/share/opencode/auth.json", &auth);
+    let shown = home.sh(RUN);
+    assert!(
+        shown.stdout.contains("answered by two@example.com"),
+        "{shown}"
+    );
+    assert_eq!(fs::read_to_string(path).unwrap(), auth);
+    for seen in pretend.seen() {
+        assert_ne!(seen.header("authorization"), Some("Bearer their-access"));
+        assert_ne!(seen.header("chatgpt-account-id"), Some("their-account"));
+    }
+}
+
+#[test]
+fn beside_another_oauth_login_a_placeholder_stands_in_the_file_while_it_runs() {
+    let (home, _pretend) = first_limited();
+    let other =
+        json!({"type": "oauth", "refresh": "r", "access": "a", "expires": 9_999_999_999_999_u64});
+    let auth = json!({"other": other}).to_string();
+    let path = home.write(".local/share/opencode/auth.json", &auth);
+    let seen = home.sh(
+        "cat >opencode <<'END'\n#!/bin/sh\ncat \"$XDG_DATA_HOME/opencode/auth.json\"\nEND\n\
+         chmod +x opencode && PATH=$PWD:$PATH codex-launch",
+    );
+    let during: Value = seen.json();
+    assert_eq!(during["openai"]["refresh"], "none", "{seen}");
+    assert_eq!(during["other"], other);
+    let after: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(after, json!({"other": other}));
+}
+
+#[test]
+fn what_a_killed_launch_left_in_the_file_the_doctor_takes_back() {
+    let (home, _pretend) = first_limited();
+    let other = json!({"type": "api", "key": "k"});
+    let left = json!({"type": "oauth", "refresh": "none", "access": "key", "expires": 1});
+    let auth = json!({"other": other, "openai": left}).to_string();
+    let path = home.write(".local/share/opencode/auth.json", auth);
+    let shown = home.sh("codex-accounts doctor");
+    assert!(shown.stdout.contains("a launch left its entry"), "{shown}");
+    home.sh("codex-accounts doctor --fix");
+    let after: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(after, json!({"other": other}));
+}
+
+#[test]
+fn the_persons_own_configuration_reaches_opencode() {
+    let (mut home, _pretend) = first_limited();
+    home.set("OPENCODE_CONFIG_CONTENT", r#"{"username":"somebody"}"#);
+    let shown = home.sh("codex-launch opencode debug config </dev/null");
+    assert_eq!(shown.code, 0, "{shown}");
+    let config: Value = shown.json();
+    assert_eq!(config["username"], "somebody");
+    let url = config["provider"]["openai"]["options"]["baseURL"].as_str();
+    assert!(
+        url.is_some_and(|url| url.starts_with("http://127.0.0.1:")),
+        "{config}"
+    );
+
+    home.set("OPENCODE_CONFIG_CONTENT", "{oops");
+    let shown = home.sh("codex-launch opencode debug config");
+    assert_eq!(shown.code, 78, "{shown}");
+}
+
+#[test]
+fn opencode_rotates_without_a_relay_as_the_manual_shows() {
+    let (mut home, pretend) = first_limited();
+    let page = Page::new(include_str!("../man/codex-plumbing.7"));
+    let recipe = page.literals("WITHOUT A RELAY").concat().join("\n");
+    let base = format!("{}/codex", pretend.upstream());
+    home.set(
+        "OPENCODE_CONFIG_CONTENT",
+        json!({"provider": {"openai": {"options": {"baseURL": base}}}}).to_string(),
+    );
+    let shown = home.run(
+        home.command("dash")
+            .args(["-c", &recipe])
+            .env("question", "who are you"),
+    );
+    assert_eq!(shown.code, 0, "{shown}");
+    let events = fs::read_to_string(home.path().join("events")).unwrap();
+    assert!(events.contains("answered by two@example.com"), "{events}");
+    let marks = fs::read_to_string(home.path().join("marks")).unwrap();
+    let verdicts: Vec<Value> = marks
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .map(|mark| mark["verdict"].clone())
+        .collect();
+    assert_eq!(verdicts, ["limited", "ok"], "{marks}");
+    assert_eq!(home.store()["activeIndex"], 1);
+}

@@ -1,0 +1,895 @@
+//! `codex-token-refresh`, and that a refresh token, which can be used only once, is never lost and
+//! never used twice: by many processes, through signals and failures, and with the clients' files.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+use codex_accounts::rehearse::{
+    Answer, DEAD_TOKEN_CODES, ErrorShape, Style, TokenAnswer, TokenReply,
+};
+use codex_accounts::store::lock::{self, Patience};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use super::support::accounts::{account, jwt, store};
+use super::support::shown::Shown;
+use super::support::stage::{EXPIRED, Stage, wait_until};
+use super::support::{CLOCK, Home};
+
+const COMMAND: &str = "codex-token-refresh";
+
+fn run(home: &Home, arguments: &[&str]) -> Shown {
+    let shown = home.run(home.command(COMMAND).args(arguments));
+    assert!(!shown.stderr.contains("pretend-"), "a secret got out");
+    assert!(!shown.stdout.contains("pretend-"), "a secret got out");
+    shown
+}
+
+fn records(stdout: &str) -> Vec<Value> {
+    let records = stdout.lines().map(serde_json::from_str);
+    records.collect::<Result<_, _>>().expect("JSON Lines")
+}
+
+fn outcomes(shown: &Shown) -> Vec<String> {
+    let outcome = |record: &Value| record["outcome"].as_str().unwrap().to_owned();
+    records(&shown.stdout).iter().map(outcome).collect()
+}
+
+/// Starts the command beside the test.
+fn start(home: &Home, arguments: &[&str]) -> Child {
+    let mut command = home.std_command(COMMAND);
+    command.args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the command starts")
+}
+
+fn end(child: Child) -> Output {
+    child.wait_with_output().expect("the command ends")
+}
+
+fn send(signal: Signal, child: &Child) {
+    kill(Pid::from_raw(child.id().cast_signed()), signal).expect("the command runs");
+}
+
+fn refuse(stage: &Stage, answer: Answer) {
+    stage.pretend.change(|script| {
+        script.token_answers.clear();
+        script.token_answers.push_back(TokenAnswer::Refuse(answer));
+    });
+}
+
+// --- The command.
+
+#[test]
+fn the_active_account_is_renewed_and_shown() {
+    let stage = Stage::new(2);
+    let shown = run(&stage.home, &[]);
+    insta::assert_snapshot!(shown, @r#"
+    {"v":1,"index":0,"chatgptAccountId":"account-one","chatgptUserId":"user-one","email":"one@example.com","label":"one","active":true,"state":"ready","planType":"plus","enabled":true,"addedAt":1777836296000,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000,"outcome":"renewed"}
+    --- exit 0
+    "#);
+    assert_eq!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+    assert_eq!(
+        stage.stored(0, "accessToken"),
+        stage.current(0).access_token
+    );
+    assert_eq!(stage.stored(0, "idToken"), stage.current(0).id_token);
+    assert_eq!(stage.home.store()["accounts"][1]["expiresAt"], EXPIRED);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
+    assert_eq!(stage.exchanges(), 1);
+}
+
+#[test]
+fn what_is_renewed_depends_on_the_flags() {
+    let stage = Stage::new(1);
+    let run = |arguments: &[&str]| outcomes(&run(&stage.home, arguments)).concat();
+    assert_eq!(run(&["--if-expiring", "0"]), "renewed");
+    // It expires in an hour, and was renewed a moment ago.
+    for (arguments, outcome) in [
+        (&["--if-expiring", "59m"][..], "kept"),
+        (&["--older-than", "0"], "kept"),
+        (&["--if-expiring", "1h"], "renewed"),
+        (&["--force"], "renewed"),
+    ] {
+        assert_eq!(run(arguments), outcome, "{arguments:?}");
+    }
+    let mut store = stage.home.store();
+    store["accounts"][0]["refreshedAt"] = json!((CLOCK - 8 * 24 * 60 * 60) * 1000);
+    stage.home.write_store(&store);
+    assert_eq!(run(&["--older-than", "9d"]), "kept");
+    assert_eq!(run(&["--older-than", "7d"]), "renewed");
+}
+
+#[test]
+fn accounts_are_named_or_all() {
+    let stage = Stage::new(3);
+    let mut store = stage.home.store();
+    store["accounts"][2]["enabled"] = json!(false);
+    stage.home.write_store(&store);
+    let indices = |arguments: &[&str]| -> Vec<u64> {
+        let shown = run(&stage.home, arguments);
+        let index = |record: &Value| record["index"].as_u64().unwrap();
+        records(&shown.stdout).iter().map(index).collect()
+    };
+    assert_eq!(indices(&["two", "0"]), [1, 0]);
+    assert_eq!(indices(&["--all"]), [0, 1, 2]);
+    insta::assert_snapshot!(run(&stage.home, &["two", "nobody"]), @"
+    --- stderr
+    codex-token-refresh: error: no account is called 'nobody'
+    hint: there is 0 one, 1 two, 2 three
+    --- exit 1
+    ");
+    insta::assert_snapshot!(run(&stage.home, &["--all", "two"]), @"
+    --- stderr
+    codex-token-refresh: error: the argument '--all' cannot be used with '[ACCOUNT]...'
+    hint: -h shows the usage
+    --- exit 2
+    ");
+    insta::assert_snapshot!(run(&stage.home, &["--force", "--older-than", "1d"]), @"
+    --- stderr
+    codex-token-refresh: error: the argument '--force' cannot be used with '--older-than <DURATION>'
+    hint: -h shows the usage
+    --- exit 2
+    ");
+    insta::assert_snapshot!(run(&stage.home, &["--if-expiring", "soon"]), @"
+    --- stderr
+    codex-token-refresh: error: invalid value 'soon' for '--if-expiring <DURATION>': not a length of time, like 90, 90s, 15m, 5h or 7d
+    hint: -h shows the usage
+    --- exit 2
+    ");
+    assert_eq!(stage.exchanges(), 3);
+}
+
+#[test]
+fn without_accounts_there_is_nothing_to_renew() {
+    let home = Home::new();
+    insta::assert_snapshot!(run(&home, &[]), @"
+    --- stderr
+    codex-token-refresh: error: there are no accounts
+    hint: log in with 'codex-accounts add'
+    --- exit 1
+    ");
+    assert!(!home.store_path().exists());
+}
+
+#[test]
+fn one_failure_does_not_keep_the_others_from_their_tokens() {
+    let stage = Stage::new(4);
+    stage.pretend.change(|script| {
+        let dead = Answer::token_error(401, "refresh_token_expired", ErrorShape::Object);
+        script.accounts[0].refresh = Some(TokenAnswer::Refuse(Style::Error500.into()));
+        script.accounts[1].refresh = Some(TokenAnswer::Refuse(dead));
+        script.accounts[2].refresh = Some(TokenAnswer::Refuse(Style::Error502.into()));
+    });
+    let shown = run(&stage.home, &["--all"]);
+    assert_eq!(outcomes(&shown), ["renewed"]);
+    assert_eq!(shown.code, 77);
+    insta::assert_snapshot!(shown.stderr, @"
+    codex-token-refresh: error: the token of 'one' was not renewed: the issuer answered with something else than tokens (status 500)
+    codex-token-refresh: error: 'two' needs a new login (refresh_token_expired)
+    hint: log in again with 'codex-accounts add'
+    codex-token-refresh: error: the token of 'three' was not renewed: the issuer answered with something else than tokens (status 502)
+    ");
+}
+
+#[test]
+fn a_reply_without_a_refresh_token_keeps_the_old_one() {
+    let stage = Stage::new(1);
+    let before = stage.stored(0, "refreshToken");
+    let id = stage.stored(0, "idToken");
+    stage.pretend.change(|script| {
+        script.token_reply = TokenReply {
+            refresh_token: false,
+            id_token: false,
+            expires_in: true,
+        };
+    });
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    assert_eq!(stage.stored(0, "refreshToken"), before);
+    assert_eq!(stage.stored(0, "idToken"), id);
+    assert_eq!(
+        stage.stored(0, "accessToken"),
+        stage.current(0).access_token
+    );
+    assert_eq!(outcomes(&run(&stage.home, &["--force"])), ["renewed"]);
+}
+
+// --- What the issuer can answer.
+
+#[test]
+fn every_dead_code_in_every_shape_needs_a_new_login() {
+    let stage = Stage::new(1);
+    let good = stage.home.store();
+    for code in DEAD_TOKEN_CODES {
+        for shape in [ErrorShape::Text, ErrorShape::Object, ErrorShape::TopLevel] {
+            for status in [400, 401] {
+                stage.home.write_store(&good);
+                refuse(&stage, Answer::token_error(status, code, shape));
+                let shown = run(&stage.home, &[]);
+                assert_eq!(shown.code, 77, "{code} {shape:?} {status}: {shown}");
+                assert_eq!(shown.stdout, "");
+                let expected = format!(
+                    "{COMMAND}: error: 'one' needs a new login ({code})\n\
+                     hint: log in again with 'codex-accounts add'\n"
+                );
+                assert_eq!(shown.stderr, expected);
+                let mut expected = good.clone();
+                expected["accounts"][0]["loginRequired"] =
+                    json!({"code": code, "at": CLOCK * 1000});
+                assert_eq!(stage.home.store(), expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dead_login_is_not_presented_again() {
+    let stage = Stage::new(1);
+    refuse(
+        &stage,
+        Answer::token_error(400, "invalid_grant", ErrorShape::Text),
+    );
+    assert_eq!(run(&stage.home, &[]).code, 77);
+    for arguments in [&[][..], &["--force"], &["--all"]] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(run(&stage.home, arguments), @"
+            --- stderr
+            codex-token-refresh: error: 'one' needs a new login (invalid_grant)
+            hint: log in again with 'codex-accounts add'
+            --- exit 77
+            ");
+        }
+    }
+    assert_eq!(stage.exchanges(), 1);
+}
+
+#[test]
+fn nothing_else_says_that_a_login_is_dead() {
+    let stage = Stage::new(1);
+    let before = stage.store_bytes();
+    let text = ErrorShape::Text;
+    let html = [("content-type", "text/html")];
+    let answers = [
+        Style::NoHint.into(),
+        Style::Throttle.into(),
+        Style::Error500.into(),
+        Style::Error502.into(),
+        Style::Overloaded.into(),
+        Style::CloseBeforeHead.into(),
+        Style::CloseMidBody.into(),
+        Style::Garbage.into(),
+        Answer::token_error(429, "invalid_grant", text),
+        Answer::token_error(403, "invalid_grant", text),
+        Answer::token_error(500, "invalid_grant", text),
+        Answer::token_error(400, "invalid_request", text),
+        Answer::token_error(401, "invalid_client", text),
+        Answer::raw(401, &html, "<html>invalid_grant</html>"),
+        Answer::raw(407, &html, "<html>proxy</html>"),
+        Answer::raw(200, &html, "<html>welcome to our network</html>"),
+        Answer::raw(200, &[("content-type", "application/json")], "{}"),
+        Answer::raw(302, &[("location", "https://login.example.com/")], ""),
+        Answer::raw(200, &[], ""),
+    ];
+    for answer in answers {
+        let what = format!("{answer:?}");
+        refuse(&stage, answer);
+        let shown = run(&stage.home, &[]);
+        assert_eq!(shown.code, 69, "{what}: {shown}");
+        assert_eq!(shown.stdout, "", "{what}");
+        assert!(shown.stderr.contains("was not renewed"), "{what}: {shown}");
+        assert!(stage.store_bytes() == before, "{what}");
+    }
+    stage.pretend.change(|script| script.token_answers.clear());
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+}
+
+#[test]
+fn an_issuer_that_is_not_there_changes_nothing() {
+    let mut stage = Stage::new(1);
+    let before = stage.store_bytes();
+    // The port of a server that is gone.
+    let gone = Stage::new(1).pretend.issuer();
+    stage.home.set("CODEX_ACCOUNTS_ISSUER", gone);
+    insta::assert_snapshot!(run(&stage.home, &[]), @"
+    --- stderr
+    codex-token-refresh: error: the token of 'one' was not renewed: no answer from 127.0.0.1: Connection refused (os error 111)
+    --- exit 69
+    ");
+    assert!(stage.store_bytes() == before);
+    stage
+        .home
+        .set("CODEX_ACCOUNTS_ISSUER", "http://auth.example.com");
+    insta::assert_snapshot!(run(&stage.home, &[]), @"
+    --- stderr
+    codex-token-refresh: error: CODEX_ACCOUNTS_ISSUER: 'http://auth.example.com' is neither https nor http to a loopback address
+    hint: use https, or http to 127.0.0.1
+    --- exit 78
+    ");
+    assert!(stage.store_bytes() == before);
+}
+
+#[test]
+fn an_answer_lost_on_its_way_is_presented_once_more_and_no_more() {
+    let stage = Stage::new(1);
+    let lost = TokenAnswer::Grant(Style::CloseMidBody.into());
+    stage
+        .pretend
+        .change(|script| script.token_answers.push_back(lost));
+    let before = stage.store_bytes();
+    assert_eq!(run(&stage.home, &[]).code, 69);
+    assert_eq!(
+        stage.exchanges(),
+        1,
+        "a refresh is never repeated by itself"
+    );
+    assert!(stage.store_bytes() == before);
+    assert_eq!(run(&stage.home, &[]).code, 77);
+    assert_eq!(run(&stage.home, &[]).code, 77);
+    assert_eq!(stage.exchanges(), 2);
+}
+
+// --- Many at once, and those that are ended in the middle.
+
+#[test]
+fn fifty_processes_make_one_request() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(500));
+    let children: Vec<Child> = (0..50).map(|_| start(&stage.home, &[])).collect();
+    let mut renewed = 0;
+    for output in children.into_iter().map(end) {
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let record: Value = serde_json::from_str(&stdout).unwrap();
+        assert_eq!(record["refreshedAt"], CLOCK * 1000, "{record}");
+        assert_eq!(record["expiresAt"], (CLOCK + 3600) * 1000, "{record}");
+        renewed += usize::from(record["outcome"] == "renewed");
+    }
+    assert_eq!(renewed, 1);
+    assert_eq!(stage.exchanges(), 1);
+    assert_eq!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+}
+
+#[test]
+fn a_refresh_of_one_account_does_not_wait_for_that_of_another() {
+    let stage = Stage::new(2);
+    stage.slow_issuer(Duration::from_secs(600));
+    let slow = start(&stage.home, &["one"]);
+    stage.wait_for_exchange(1);
+    stage.slow_issuer(Duration::ZERO);
+    assert_eq!(outcomes(&run(&stage.home, &["two"])), ["renewed"]);
+    send(Signal::SIGKILL, &slow);
+    end(slow);
+}
+
+#[test]
+fn signals_between_request_and_commit_lose_nothing() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(300));
+    for (count, signal) in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP]
+        .into_iter()
+        .enumerate()
+    {
+        let child = start(&stage.home, &["--force"]);
+        stage.wait_for_exchange(count + 1);
+        send(signal, &child);
+        let ended = end(child).status;
+        assert_eq!(ended.signal(), Some(signal as i32), "{ended}");
+        let expected = stage.current(0).refresh_token;
+        assert_eq!(stage.stored(0, "refreshToken"), expected, "{signal}");
+    }
+}
+
+#[test]
+fn others_go_on_when_the_one_with_the_lock_is_killed() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_secs(600));
+    let killed = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    let waiting: Vec<Child> = (0..5).map(|_| start(&stage.home, &[])).collect();
+    stage.slow_issuer(Duration::ZERO);
+    send(Signal::SIGKILL, &killed);
+    end(killed);
+    // The one exchange that was hit is lost. One of the others finds that out, for all.
+    for output in waiting.into_iter().map(end) {
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(77), "{stderr}");
+        assert!(stderr.contains("needs a new login (refresh_token_reused)"));
+    }
+    assert_eq!(stage.exchanges(), 2);
+}
+
+#[test]
+fn killed_at_any_point_the_account_works_or_says_that_it_does_not() {
+    let stage = Stage::new(1);
+    for point in 0..20 {
+        stage.log_in_again();
+        let child = start(&stage.home, &["--force"]);
+        // Not to wait for anything: this is the random point.
+        std::thread::sleep(Duration::from_micros(point * 700));
+        send(Signal::SIGKILL, &child);
+        end(child);
+        let shown = run(&stage.home, &["--force"]);
+        let exchanges = stage.exchanges();
+        match shown.code {
+            0 => assert_eq!(
+                stage.stored(0, "refreshToken"),
+                stage.current(0).refresh_token
+            ),
+            77 => {
+                assert_eq!(run(&stage.home, &["--force"]).code, 77);
+                assert_eq!(stage.exchanges(), exchanges, "it was presented again");
+            }
+            _ => panic!("killed at {point}: {shown}"),
+        }
+    }
+}
+
+// --- A store that can't take the new tokens.
+
+/// The files beside the store that hold rescued tokens.
+fn rescued(home: &Home) -> Vec<std::path::PathBuf> {
+    let folder = home.store_path().parent().unwrap().to_path_buf();
+    let paths = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|it| it == "rescued"))
+        .collect()
+}
+
+#[test]
+fn tokens_that_the_store_cannot_take_wait_for_the_next_refresh() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(300));
+    let child = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    let chmod = |mode| {
+        fs::set_permissions(stage.home.store_path(), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    chmod(0o644);
+    let before = stage.store_bytes();
+    insta::assert_snapshot!(Shown::new(end(child), stage.home.path()), @"
+    --- stderr
+    codex-token-refresh: error: the new token of 'one' waits in '$HOME/.local/share/opencode/openai-codex-accounts.json.refresh-4f65dc6f2bcb0387.rescued' until the store can take it: '$HOME/.local/share/opencode/openai-codex-accounts.json' can be read or written by others (mode 0644)
+    hint: chmod 600 '$HOME/.local/share/opencode/openai-codex-accounts.json'
+    --- exit 77
+    ");
+    assert!(stage.store_bytes() == before);
+    let [kept] = &rescued(&stage.home)[..] else {
+        panic!("no tokens are kept");
+    };
+    assert_eq!(
+        fs::metadata(kept).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+
+    chmod(0o600);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["adopted"]);
+    assert_eq!(stage.exchanges(), 1);
+    assert_eq!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+    assert!(rescued(&stage.home).is_empty());
+}
+
+#[test]
+fn rescued_tokens_give_way_to_a_new_login() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(300));
+    let child = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    stage.home.write(stage.home.store_path(), "{");
+    assert_eq!(end(child).status.code(), Some(78));
+    assert_eq!(rescued(&stage.home).len(), 1);
+    stage.log_in_again();
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    assert_eq!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+    assert!(rescued(&stage.home).is_empty());
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_asked_for() {
+    let stage = Stage::new(1);
+    let before = stage.store_bytes();
+    // No file may grow beyond 4 KiB; the signal that says so is ignored, so that a write fails.
+    let shown = stage
+        .home
+        .sh("trap '' XFSZ; ulimit -f 8; exec codex-token-refresh");
+    insta::assert_snapshot!(shown, @"
+    --- stderr
+    codex-token-refresh: error: '$HOME/.local/share/opencode/openai-codex-accounts.json.refresh-4f65dc6f2bcb0387.rescued': File too large (os error 27)
+    --- exit 74
+    ");
+    assert_eq!(stage.exchanges(), 0);
+    assert!(stage.store_bytes() == before);
+    assert!(rescued(&stage.home).is_empty());
+}
+
+// --- The clients' files.
+
+/// opencode's `auth.json`, formatted as nobody would.
+fn opencode_text(refresh: &str, access: &str, expires: u64) -> String {
+    format!(
+        "{{\r\n\t\"anthropic\" : {{\"key\":\"k\\u0041\", \"type\":\"api\"}},\n\
+         \"openai\":{{ \"type\":\"oauth\" ,\"x\":[1.50,{{}}],\"refresh\":\"{refresh}\",\
+         \"access\":\"{access}\",\"expires\":{expires},\"accountId\":\"account-one\"}}, \"z\":null}}"
+    )
+}
+
+/// Codex's `auth.json`, with the keys that newer versions write.
+fn codex_text(refresh: &str, access: &str, id: &str, last_refresh: &str) -> String {
+    format!(
+        "{{\n  \"auth_mode\": \"chatgpt\",\n  \"OPENAI_API_KEY\": null,\n  \"tokens\": {{\n    \
+         \"id_token\": \"{id}\",\n    \"access_token\": \"{access}\",\n    \
+         \"refresh_token\": \"{refresh}\",\n    \
+         \"oauth_provenance\": {{\"issuer\":\"https://auth.openai.com\"}},\n    \
+         \"login_owner_id\": \"abc\",\n    \"account_id\": \"account-one\"\n  }},\n  \
+         \"last_refresh\": \"{last_refresh}\"\n}}"
+    )
+}
+
+const OPENCODE: &str = ".local/share/opencode/auth.json";
+const CODEX: &str = ".codex/auth.json";
+const LATER: u64 = (CLOCK + 7200) * 1000;
+
+fn read(home: &Home, path: &str) -> String {
+    fs::read_to_string(home.path().join(path)).unwrap()
+}
+
+fn mode(home: &Home, path: &str) -> u32 {
+    let metadata = fs::metadata(home.path().join(path)).unwrap();
+    metadata.permissions().mode() & 0o777
+}
+
+/// A token of account one as a client would have it, and when it expires.
+fn access_of_account_one(expires: u64) -> String {
+    jwt(
+        &json!({"exp": expires / 1000, "https://api.openai.com/auth": {
+        "chatgpt_account_id": "account-one", "chatgpt_user_id": "user-one"}}),
+    )
+}
+
+#[test]
+fn a_consumed_token_is_replaced_in_the_clients_files_and_nothing_else() {
+    let stage = Stage::new(1);
+    let old = |field| stage.stored(0, field);
+    let (refresh, access, id) = (old("refreshToken"), old("accessToken"), old("idToken"));
+    let text = opencode_text(&refresh, &access, EXPIRED);
+    stage.home.write("elsewhere/opencode.json", text);
+    let target = stage.home.path().join("elsewhere/opencode.json");
+    symlink(&target, stage.home.path().join(OPENCODE)).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+    let text = codex_text(&refresh, &access, &id, "2026-05-01T00:00:00Z");
+    stage.home.write(CODEX, text);
+
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    let new = stage.current(0);
+    let expected = opencode_text(&new.refresh_token, &new.access_token, (CLOCK + 3600) * 1000);
+    assert_eq!(read(&stage.home, OPENCODE), expected);
+    assert_eq!(mode(&stage.home, OPENCODE), 0o640);
+    let link = fs::symlink_metadata(stage.home.path().join(OPENCODE)).unwrap();
+    assert!(link.is_symlink());
+    let expected = codex_text(
+        &new.refresh_token,
+        &new.access_token,
+        &new.id_token,
+        "2026-05-04T19:24:56Z",
+    );
+    assert_eq!(read(&stage.home, CODEX), expected);
+    assert_eq!(mode(&stage.home, CODEX), 0o600);
+}
+
+#[test]
+fn codex_home_says_where_codex_keeps_its_login() {
+    let mut stage = Stage::new(1);
+    let folder = stage.home.path().join("codex home");
+    stage.home.set("CODEX_HOME", &folder);
+    let text = |refresh: &str| codex_text(refresh, "", "", "");
+    let path = folder.join("auth.json");
+    stage
+        .home
+        .write(&path, text(&stage.stored(0, "refreshToken")));
+    run(&stage.home, &[]);
+    let now: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(
+        now["tokens"]["refresh_token"],
+        stage.current(0).refresh_token
+    );
+}
+
+#[test]
+fn the_packed_form_keeps_its_other_accounts() {
+    let stage = Stage::new(2);
+    let refresh = stage.stored(0, "refreshToken");
+    let packed = |refresh: &str| {
+        let packed = format!("other|account-x||{refresh}|account-one||bare");
+        opencode_text(&packed, "of another", 5)
+    };
+    stage.home.write(OPENCODE, packed(&refresh));
+    run(&stage.home, &[]);
+    let new = stage.current(0).refresh_token;
+    assert_eq!(read(&stage.home, OPENCODE), packed(&new));
+    run(&stage.home, &["--force"]);
+    let new = stage.current(0).refresh_token;
+    assert_eq!(read(&stage.home, OPENCODE), packed(&new));
+}
+
+#[test]
+fn another_login_in_a_clients_file_is_left_alone() {
+    let stage = Stage::new(2);
+    let two = stage.pretend.issue(1).unwrap();
+    // Another account; a later token of nobody in particular; a placeholder; an API key; no JSON.
+    let opencode = [
+        opencode_text(&two.refresh_token, &two.access_token, LATER),
+        opencode_text("opaque", "opaque", LATER),
+        opencode_text("none", &access_of_account_one(LATER), LATER),
+        r#"{"openai":{"type":"api","key":"k"}}"#.to_owned(),
+        r#"["openai"]"#.to_owned(),
+    ];
+    let codex = [
+        codex_text(&two.refresh_token, &two.access_token, "", "then"),
+        codex_text("opaque", "opaque", "opaque", "then"),
+        codex_text("", &access_of_account_one(LATER), "", "then"),
+        r#"{"auth_mode":"apikey","OPENAI_API_KEY":"k"}"#.to_owned(),
+        "7".to_owned(),
+    ];
+    for (opencode, codex) in opencode.iter().zip(&codex) {
+        stage.home.write(OPENCODE, opencode);
+        stage.home.write(CODEX, codex);
+        let shown = run(&stage.home, &["--force"]);
+        assert_eq!(outcomes(&shown), ["renewed"], "{shown}");
+        assert_eq!(shown.stderr, "");
+        assert_eq!(&read(&stage.home, OPENCODE), opencode);
+        assert_eq!(&read(&stage.home, CODEX), codex);
+    }
+    let left: Vec<_> = fs::read_dir(stage.home.path().join(".codex"))
+        .unwrap()
+        .collect();
+    assert_eq!(
+        left.len(),
+        1,
+        "no lock of ours where there is nothing to do"
+    );
+}
+
+/// What a client does by itself: it renews, and nobody else hears of it.
+fn renew_as_a_client(stage: &Stage, refresh_token: &str) -> Value {
+    let script = "curl -sS -d grant_type=refresh_token -d client_id=app_EMoamEEZ73f0CkXaXp7hrann \
+                  -d refresh_token=\"$1\" \"$CODEX_ACCOUNTS_ISSUER\"/oauth/token";
+    let mut curl = stage.home.command("sh");
+    stage
+        .home
+        .run(curl.args(["-c", script, "sh", refresh_token]))
+        .json()
+}
+
+#[test]
+fn what_opencode_renewed_by_itself_is_adopted_and_nobody_is_logged_out() {
+    let stage = Stage::new(1);
+    let tokens = renew_as_a_client(&stage, &stage.stored(0, "refreshToken"));
+    let text = |field: &str| tokens[field].as_str().unwrap();
+    let auth = opencode_text(text("refresh_token"), text("access_token"), LATER);
+    stage.home.write(OPENCODE, &auth);
+    let shown = run(&stage.home, &[]);
+    assert_eq!(outcomes(&shown), ["adopted"], "{shown}");
+    assert_eq!(stage.exchanges(), 1, "the client's own");
+    assert_eq!(stage.stored(0, "refreshToken"), text("refresh_token"));
+    assert_eq!(stage.stored(0, "accessToken"), text("access_token"));
+    assert_eq!(stage.home.store()["accounts"][0]["expiresAt"], LATER);
+    assert_eq!(read(&stage.home, OPENCODE), auth);
+    // From now on they go on together.
+    assert_eq!(outcomes(&run(&stage.home, &["--force"])), ["renewed"]);
+    let new = stage.current(0);
+    let expected = opencode_text(&new.refresh_token, &new.access_token, (CLOCK + 3600) * 1000);
+    assert_eq!(read(&stage.home, OPENCODE), expected);
+}
+
+#[test]
+fn what_a_client_renewed_and_let_expire_is_renewed_from_there() {
+    let stage = Stage::new(1);
+    let tokens = renew_as_a_client(&stage, &stage.stored(0, "refreshToken"));
+    let text = |field: &str| tokens[field].as_str().unwrap();
+    let auth = opencode_text(text("refresh_token"), text("access_token"), EXPIRED + 1);
+    stage.home.write(OPENCODE, auth);
+    let shown = run(&stage.home, &[]);
+    assert_eq!(outcomes(&shown), ["renewed"], "{shown}");
+    let new = stage.current(0);
+    assert_eq!(stage.stored(0, "refreshToken"), new.refresh_token);
+    let expected = opencode_text(&new.refresh_token, &new.access_token, (CLOCK + 3600) * 1000);
+    assert_eq!(read(&stage.home, OPENCODE), expected);
+}
+
+#[test]
+fn of_two_clients_the_later_token_is_adopted() {
+    let stage = Stage::new(1);
+    let (early, late) = (
+        access_of_account_one(LATER),
+        access_of_account_one(LATER + 1000),
+    );
+    stage
+        .home
+        .write(OPENCODE, opencode_text("of-opencode", &early, LATER));
+    stage
+        .home
+        .write(CODEX, codex_text("of-codex", &late, &late, "then"));
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["adopted"]);
+    assert_eq!(stage.stored(0, "refreshToken"), "of-codex");
+    assert_eq!(stage.exchanges(), 0);
+}
+
+#[test]
+fn an_older_token_in_a_clients_file_is_not_adopted() {
+    let stage = Stage::new(1);
+    let auth = opencode_text(
+        "stale",
+        &access_of_account_one(EXPIRED - 1000),
+        EXPIRED - 1000,
+    );
+    stage.home.write(OPENCODE, &auth);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    assert_eq!(read(&stage.home, OPENCODE), auth);
+}
+
+#[test]
+fn a_login_that_died_here_lives_again_by_a_new_one_in_a_client() {
+    let stage = Stage::new(1);
+    refuse(
+        &stage,
+        Answer::token_error(400, "invalid_grant", ErrorShape::Text),
+    );
+    assert_eq!(run(&stage.home, &[]).code, 77);
+    let auth = opencode_text("new-login", &access_of_account_one(LATER), LATER);
+    stage.home.write(OPENCODE, auth);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["adopted"]);
+    assert_eq!(
+        stage.home.store()["accounts"][0]["loginRequired"],
+        Value::Null
+    );
+}
+
+#[test]
+fn a_torn_file_is_read_again() {
+    let stage = Stage::new(1);
+    let whole = opencode_text("of-opencode", &access_of_account_one(LATER), LATER);
+    // A pipe in its place shows when it is read, and gives each reader what it is given.
+    let path = stage.home.path().join(OPENCODE);
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let child = start(&stage.home, &[]);
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    wait_until("the reader is done with the half", || nobody_reads(&path));
+    fs::write(&path, &whole).unwrap();
+    let shown = Shown::new(end(child), stage.home.path());
+    assert_eq!(outcomes(&shown), ["adopted"], "{shown}");
+}
+
+fn nobody_reads(pipe: &std::path::Path) -> bool {
+    use std::os::unix::fs::OpenOptionsExt;
+    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut options = fs::OpenOptions::new();
+    let opened = options.write(true).custom_flags(nonblocking).open(pipe);
+    opened.is_err_and(|error| error.raw_os_error() == Some(nix::libc::ENXIO))
+}
+
+#[test]
+fn a_clients_file_that_cannot_be_changed_is_a_note() {
+    let stage = Stage::new(1);
+    let torn = &opencode_text(&stage.stored(0, "refreshToken"), "", 0)[..90];
+    stage.home.write(OPENCODE, torn);
+    insta::assert_snapshot!(run(&stage.home, &[]), @r#"
+    {"v":1,"index":0,"chatgptAccountId":"account-one","chatgptUserId":"user-one","email":"one@example.com","label":"one","active":true,"state":"ready","planType":"plus","enabled":true,"addedAt":1777836296000,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000,"outcome":"renewed"}
+    --- stderr
+    codex-token-refresh: the new token of 'one' was not put there too: '$HOME/.local/share/opencode/auth.json': not valid JSON at line 3, column 39
+    --- exit 0
+    "#);
+    assert_eq!(read(&stage.home, OPENCODE), torn);
+    let shown = run(&stage.home, &["-q", "--force"]);
+    assert_eq!((shown.code, &*shown.stderr), (0, ""));
+}
+
+#[test]
+fn codex_is_kept_out_by_its_own_locks() {
+    for name in ["auth.lock", "auth.json.lock"] {
+        let stage = Stage::new(1);
+        let text = |refresh: &str| codex_text(refresh, "", "", "");
+        let before = text(&stage.stored(0, "refreshToken"));
+        let path = stage.home.write(CODEX, &before);
+        let lock = path.with_file_name(name);
+        let held = lock::exclusive(&lock, Patience::USUAL, |_| ()).unwrap();
+        let child = start(&stage.home, &[]);
+        wait_until("the store has the new token", || {
+            stage.exchanges() == 1
+                && stage.stored(0, "refreshToken") == stage.current(0).refresh_token
+        });
+        assert_eq!(read(&stage.home, CODEX), before, "{name}");
+        drop(held);
+        assert!(end(child).status.success());
+        let after: Value = serde_json::from_str(&read(&stage.home, CODEX)).unwrap();
+        let new = stage.current(0).refresh_token;
+        assert_eq!(after["tokens"]["refresh_token"], new, "{name}");
+    }
+}
+
+// --- Without a store.
+
+#[test]
+fn without_a_store_opencodes_own_login_is_renewed_in_its_place() {
+    let stage = Stage::new(1);
+    fs::remove_file(stage.home.store_path()).unwrap();
+    let old = stage.current(0);
+    let auth = opencode_text(&old.refresh_token, &old.access_token, EXPIRED);
+    stage.home.write(OPENCODE, auth);
+    let shown = run(&stage.home, &[]);
+    insta::assert_snapshot!(shown, @r#"
+    {"v":1,"index":0,"chatgptAccountId":"account-one","chatgptUserId":"user-one","email":"one@example.com","active":true,"state":"ready","planType":"plus","enabled":true,"addedAt":0,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000,"outcome":"renewed"}
+    --- exit 0
+    "#);
+    let new = stage.current(0);
+    assert_ne!(new.refresh_token, old.refresh_token);
+    let expected = opencode_text(&new.refresh_token, &new.access_token, (CLOCK + 3600) * 1000);
+    assert_eq!(read(&stage.home, OPENCODE), expected);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
+    let folder = stage.home.path().join(".local/share/opencode");
+    let left = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["auth.json"], "no store is made");
+}
+
+#[test]
+fn without_a_store_and_a_new_refresh_token_the_access_token_is_kept() {
+    let stage = Stage::new(1);
+    fs::remove_file(stage.home.store_path()).unwrap();
+    let old = stage.current(0);
+    stage.home.write(
+        OPENCODE,
+        opencode_text(&old.refresh_token, &old.access_token, EXPIRED),
+    );
+    stage
+        .pretend
+        .change(|script| script.token_reply.refresh_token = false);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
+}
+
+#[test]
+fn the_accounts_of_a_packed_login_are_renewed_each_in_its_place() {
+    let stage = Stage::new(2);
+    fs::remove_file(stage.home.store_path()).unwrap();
+    let packed = |stage: &Stage| {
+        let tokens = [0, 1].map(|index| stage.current(index).refresh_token);
+        let [one, two] = tokens;
+        opencode_text(&format!("{one}|account-one||{two}|account-two"), "a", 5)
+    };
+    let before = packed(&stage);
+    stage.home.write(OPENCODE, &before);
+    assert_eq!(
+        outcomes(&run(&stage.home, &["--all"])),
+        ["renewed", "renewed"]
+    );
+    assert_ne!(packed(&stage), before);
+    assert_eq!(read(&stage.home, OPENCODE), packed(&stage));
+}
+
+#[test]
+fn a_fresh_token_asks_nobody_and_writes_nothing() {
+    let home = Home::new();
+    home.write_store(&store([account("work"), account("personal")]));
+    let before = fs::read(home.store_path()).unwrap();
+    assert_eq!(outcomes(&run(&home, &["--all"])), ["kept", "kept"]);
+    assert!(fs::read(home.store_path()).unwrap() == before);
+}

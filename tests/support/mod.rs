@@ -1,0 +1,22 @@
+//! What the tests stand on: a machine of their own for each, and eyes for secrets.
+//!
+//! Holds no assertion about a command; those are in the file of their topic.
+
+pub(crate) mod accounts;
+pub(crate) mod canary;
+#[cfg(target_os = "linux")]
+pub(crate) mod chromium;
+pub(crate) mod clients;
+pub(crate) mod examples;
+pub(crate) mod home;
+pub(crate) mod mdoc;
+#[cfg(target_os = "linux")]
+pub(crate) mod network;
+pub(crate) mod pretend;
+pub(crate) mod server;
+pub(crate) mod shown;
+pub(crate) mod stage;
+
+mod harness;
+
+pub(crate) use home::{CLOCK, Home};
