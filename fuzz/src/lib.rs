@@ -1,0 +1,60 @@
+//! What must hold of each reader, whatever bytes it gets. The fuzz targets try new bytes; the tests
+//! of the main package (`tests/corpus.rs`) try the ones in `corpus/` every time.
+//!
+//! `cargo fuzz run token`, `response` or `store` in this folder's parent looks for more.
+
+use codex_accounts::account::limit::{LONGEST, Limit, Verdict};
+use codex_accounts::account::mark::Asked;
+use codex_accounts::account::secret::RefreshToken;
+use codex_accounts::account::time::UnixMillis;
+use codex_accounts::account::{Account, response, token};
+use codex_accounts::store::Document;
+
+/// The moment at which responses are read.
+const NOW: UnixMillis = UnixMillis::from_secs(1_777_922_696);
+
+/// A packed string that can be read can be written, and is the same then.
+pub fn token(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(entries) = token::decode(text) else {
+        return;
+    };
+    let packed = token::encode(&entries).expect("what was read can be written");
+    let again = token::decode(packed.expose()).expect("what was written can be read");
+    assert!(again == entries);
+}
+
+/// A response that can be read marks nothing beyond the longest time, and nothing in the past.
+pub fn response(bytes: &[u8]) {
+    let Ok(reading) = response::read(bytes, NOW) else {
+        return;
+    };
+    let longest = NOW.plus(LONGEST);
+    if let Verdict::Limited(Limit {
+        reset: Some(reset), ..
+    }) = &reading.verdict
+    {
+        assert!(NOW < reset.at && reset.at <= longest);
+    }
+    let asked = Asked {
+        at: NOW,
+        model: Some("gpt-5.5"),
+    };
+    let mut account = Account::new(RefreshToken::new("r"));
+    account.record(&reading, asked, NOW);
+    for mark in account.limits().values() {
+        assert!(NOW < mark.until && mark.until <= longest);
+    }
+    let document = Document::of(vec![account]);
+    assert!(Document::parse(&document.to_bytes()) == Ok(document));
+}
+
+/// A document that can be read stays what it is when it is written and read again.
+pub fn store(bytes: &[u8]) {
+    let Ok(document) = Document::parse(bytes) else {
+        return;
+    };
+    assert!(Document::parse(&document.to_bytes()) == Ok(document));
+}
