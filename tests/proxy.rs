@@ -12,6 +12,7 @@ use ureq::typestate::WithBody;
 use super::support::Home;
 use super::support::pretend::now_millis;
 use super::support::server::Server;
+use super::support::stage::wait_until;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -551,6 +552,10 @@ fn what_other_commands_change_counts_at_once() {
 fn a_store_that_breaks_stops_nobody() {
     let setting = Setting::new(first_limited(Style::UsageLimit), &["-v"]);
     assert!(setting.ask().body.contains("two@"));
+    // What the answer said is recorded behind it; that must not write over what follows.
+    wait_until("the usage of account two is known", || {
+        setting.home.store()["accounts"][1]["usage"].is_object()
+    });
     let good = std::fs::read(setting.home.store_path()).unwrap();
     setting
         .home
