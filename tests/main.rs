@@ -9,6 +9,7 @@
 mod accounts;
 mod codex;
 mod corpus;
+mod hold;
 mod launch;
 mod layers;
 mod login;

@@ -4,6 +4,7 @@
 
 pub mod failover;
 pub mod guard;
+mod hold;
 pub mod log;
 pub mod pool;
 pub mod relay;

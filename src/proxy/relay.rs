@@ -11,9 +11,9 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use http_body_util::combinators::BoxBody;
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use serde_json::json;
 
 use super::failover::{Outcome, Step, Tries};
 use super::guard::{self, Key};
+use super::hold;
 use super::log::{Event as LogEvent, Line, Log};
 use super::pool::{Choice, Pool, Wanted, Word};
 use super::turns::Turns;
@@ -35,16 +36,19 @@ use crate::account::time::UnixMillis;
 const LARGEST_REQUEST: usize = 64 << 20;
 
 /// Of an answer that is no success, this much is read to be judged.
-const LARGEST_ERROR: usize = 1 << 20;
+pub(super) const LARGEST_ERROR: usize = 1 << 20;
 
 /// Of a stream, this much is held back at most while nothing but preamble has come.
 const LARGEST_PREAMBLE: usize = 1 << 20;
+
+/// A request that is held looks for an account this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long an error's body may take.
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The body of an answer to the client.
-pub type Answer = BoxBody<Bytes, reqwest::Error>;
+pub type Answer = UnsyncBoxBody<Bytes, reqwest::Error>;
 
 /// What serves requests.
 pub struct Relay {
@@ -67,16 +71,26 @@ pub struct Relay {
 }
 
 /// One request on its way.
-struct Errand<'a> {
-    relay: &'a Relay,
+pub(super) struct Errand {
+    relay: Arc<Relay>,
     number: u64,
     started: Instant,
     question: Question,
     wanted: Wanted,
+    /// The client takes the answer as a stream of events.
+    streams: bool,
     tries: Tries,
     /// When the account was chosen that is asked now: a mark made since then tells of the same
     /// event, and was not there to be seen.
     chosen_at: UnixMillis,
+}
+
+/// What came of asking the accounts.
+pub(super) enum Attempt {
+    /// The client's answer.
+    Answer(Response<Answer>),
+    /// Every account is limited; this one comes back first.
+    Limited { name: String, until: UnixMillis },
 }
 
 /// What came of asking one account.
@@ -122,12 +136,14 @@ impl Relay {
             }
             Err(_) => return Ok(refusal(StatusCode::BAD_REQUEST)),
         };
+        let named = Named::of(&body);
         let errand = Errand {
-            relay: &self,
             number: self.count.fetch_add(1, Ordering::Relaxed),
+            relay: self,
             started: Instant::now(),
+            streams: named.stream || accepts_events(&head.headers),
             wanted: Wanted {
-                model: model(&body),
+                model: named.model,
                 tried: Vec::new(),
             },
             question: Question {
@@ -143,33 +159,43 @@ impl Relay {
     }
 }
 
-impl Errand<'_> {
+impl Errand {
     /// Asks until there is an answer for the client.
     async fn run(mut self) -> Response<Answer> {
+        loop {
+            match self.attempt().await {
+                Attempt::Answer(answer) => return answer,
+                Attempt::Limited { name, until } if !self.can_wait(until) => {
+                    return self.all_limited(&name, until);
+                }
+                Attempt::Limited { until, .. } if self.streams && until > self.next_look() => {
+                    return hold::hold(self, until);
+                }
+                Attempt::Limited { until, .. } => self.wait(until).await,
+            }
+        }
+    }
+
+    /// Asks every account that can be used, one after the other, until one has an answer.
+    pub(super) async fn attempt(&mut self) -> Attempt {
+        self.wanted.tried.clear();
         let mut choice = self.choose().await;
         // The best answer so far, for when nobody has a better one.
         let mut last = None;
         loop {
             let account = match choice {
                 Choice::Account(account) => *account,
-                Choice::Limited { name, until } => match self.wait_for(until).await {
-                    true => {
-                        self.wanted.tried.clear();
-                        choice = self.choose().await;
-                        continue;
-                    }
-                    false => return self.all_limited(&name, until),
-                },
+                Choice::Limited { name, until } => return Attempt::Limited { name, until },
                 Choice::Nothing(nothing) => {
-                    return match last {
+                    return Attempt::Answer(match last {
                         Some((account, answer)) => self.pass_on(account, answer),
                         None => self.nobody(nothing),
-                    };
+                    });
                 }
             };
             let (account, answer, next) = self.ask_as(account).await;
             match next {
-                None => return self.pass_on(account, answer),
+                None => return Attempt::Answer(self.pass_on(account, answer)),
                 Some(next) => choice = next,
             }
             last = Some((account, answer));
@@ -236,7 +262,7 @@ impl Errand<'_> {
 
     /// Asks once, and reads as much of the answer as it takes to judge it.
     async fn ask(&self, account: &Account) -> Asked {
-        let relay = self.relay;
+        let relay = &self.relay;
         let turn_state = self.question.headers.get(TURN_STATE);
         let keeps_turn = turn_state.is_some_and(|turn| relay.turns.is_of(turn, account));
         let asking = relay.upstream.ask(&self.question, account, keeps_turn);
@@ -263,15 +289,21 @@ impl Errand<'_> {
         Asked::answer(head, Content::whole(body), reading)
     }
 
-    /// Waits for the first account to come back, if that is wanted and not too long. Whether it
-    /// waited.
-    async fn wait_for(&self, until: UnixMillis) -> bool {
-        let wait = until.since(self.relay.pool.now());
-        if self.started.elapsed() + wait > self.relay.max_wait {
-            return false;
-        }
+    /// Whether the request may be held so long.
+    pub(super) fn can_wait(&self, until: UnixMillis) -> bool {
+        self.started.elapsed() + until.since(self.relay.pool.now()) <= self.relay.max_wait
+    }
+
+    /// Waits for an account to come back, but no longer than until the next look.
+    pub(super) async fn wait(&self, until: UnixMillis) {
+        let wait = until.min(self.next_look()).since(self.relay.pool.now());
         tokio::time::sleep(wait).await;
-        true
+    }
+
+    /// When the accounts are looked at again at the latest: another command may have lifted a limit
+    /// or brought an account.
+    fn next_look(&self) -> UnixMillis {
+        self.relay.pool.now().plus(LOOK_AGAIN)
     }
 
     fn word(&self, account: &Account, answer: &Asked, asked_at: UnixMillis) -> Option<Word> {
@@ -334,11 +366,11 @@ impl Errand<'_> {
             bytes: 0,
             whole: false,
         };
-        response.map(|()| passing.boxed())
+        response.map(|()| passing.boxed_unsync())
     }
 
     /// In the upstream's own shape, so that clients know what to do with it (PROTOCOL §4).
-    fn all_limited(&self, name: &str, until: UnixMillis) -> Response<Answer> {
+    pub(super) fn all_limited(&self, name: &str, until: UnixMillis) -> Response<Answer> {
         let wait = until.since(self.relay.pool.now());
         let seconds = wait.as_millis().div_ceil(1000);
         let body = json!({"error": {
@@ -531,7 +563,7 @@ fn read_head(head: &http::response::Parts, now: UnixMillis) -> Reading {
     .read(now)
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
@@ -707,18 +739,28 @@ impl Drop for Passing {
     }
 }
 
-/// The model that a request names; one whose body is encoded names none that can be seen.
-fn model(body: &Bytes) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Named {
-        model: String,
+/// What a request says of itself; one whose body is encoded says nothing that can be seen.
+#[derive(Default, Deserialize)]
+struct Named {
+    model: Option<String>,
+    #[serde(default)]
+    stream: bool,
+}
+
+impl Named {
+    fn of(body: &Bytes) -> Self {
+        if !body.starts_with(b"{") {
+            return Self::default();
+        }
+        serde_json::from_slice(body).unwrap_or_default()
     }
-    if !body.starts_with(b"{") {
-        return None;
-    }
-    serde_json::from_slice::<Named>(body)
-        .ok()
-        .map(|named| named.model)
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT)
+        .into_iter()
+        .any(|kinds| memchr::memmem::find(kinds.as_bytes(), b"text/event-stream").is_some())
 }
 
 fn refusal(status: StatusCode) -> Response<Answer> {
@@ -734,7 +776,7 @@ fn refusal(status: StatusCode) -> Response<Answer> {
 fn full(text: String) -> Answer {
     Full::new(Bytes::from(text))
         .map_err(|never| match never {})
-        .boxed()
+        .boxed_unsync()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -13,6 +13,7 @@ pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
 pub(crate) mod pretend;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod shown;
 pub(crate) mod stage;

@@ -1,0 +1,102 @@
+//! A stream that waits for an account: its head goes out at once, then a comment now and then, so
+//! that nobody on the way takes it for dead, then the answer. It decides nothing about accounts.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, Limited, StreamBody};
+use hyper::body::Frame;
+use serde_json::{Value, json};
+
+use super::relay::{Answer, Attempt, Errand, LARGEST_ERROR, is_event_stream};
+use crate::account::time::UnixMillis;
+
+/// Clients pass over a comment (PROTOCOL §4: a stream of events).
+const COMMENT: &[u8] = b": waiting for an account\n\n";
+
+/// Where a held request is.
+enum Held {
+    /// The client is told that it goes on, and then there is a wait until this time.
+    Waiting(Box<Errand>, UnixMillis),
+    /// The answer passes.
+    Answering(Answer),
+    /// It was said what failed.
+    Over,
+}
+
+/// The answer to a request that waits until this time, and longer if it must.
+pub(super) fn hold(errand: Errand, until: UnixMillis) -> Response<Answer> {
+    let first = stream::iter([Ok(comment())]);
+    let waiting = Held::Waiting(Box::new(errand), until);
+    let frames = first.chain(stream::unfold(waiting, next));
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+type Piece = Result<Frame<Bytes>, reqwest::Error>;
+
+async fn next(held: Held) -> Option<(Piece, Held)> {
+    match held {
+        Held::Waiting(mut errand, until) => {
+            errand.wait(until).await;
+            match errand.attempt().await {
+                Attempt::Answer(answer) => begin(answer).await,
+                Attempt::Limited { until, .. } if errand.can_wait(until) => {
+                    Some((Ok(comment()), Held::Waiting(errand, until)))
+                }
+                Attempt::Limited { name, until } => begin(errand.all_limited(&name, until)).await,
+            }
+        }
+        Held::Answering(body) => pass(body).await,
+        Held::Over => None,
+    }
+}
+
+/// The first of an answer; one that is no stream of events is told as an event, since the head went
+/// out before.
+async fn begin(answer: Response<Answer>) -> Option<(Piece, Held)> {
+    if answer.status() == StatusCode::OK && is_event_stream(answer.headers()) {
+        return pass(answer.into_body()).await;
+    }
+    let (head, body) = answer.into_parts();
+    let body = Limited::new(body, LARGEST_ERROR).collect().await;
+    let text = body.map(http_body_util::Collected::to_bytes);
+    let said = text
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok());
+    let event = failed(head.status, &said.unwrap_or_default());
+    Some((Ok(Frame::data(event.into())), Held::Over))
+}
+
+fn comment() -> Frame<Bytes> {
+    Frame::data(Bytes::from_static(COMMENT))
+}
+
+async fn pass(mut body: Answer) -> Option<(Piece, Held)> {
+    let frame = body.frame().await?;
+    Some((frame, Held::Answering(body)))
+}
+
+/// A failure as the upstream tells one in a stream (PROTOCOL §4).
+fn failed(status: StatusCode, body: &Value) -> String {
+    let mut error = match &body["error"] {
+        Value::Object(error) => error.clone(),
+        _ => serde_json::Map::new(),
+    };
+    if error.get("code").is_none_or(Value::is_null) {
+        let code = error.get("type").cloned();
+        error.insert("code".into(), code.unwrap_or_else(|| "server_error".into()));
+    }
+    error
+        .entry("message")
+        .or_insert_with(|| format!("The backend answered {status}").into());
+    let event = json!({
+        "type": "response.failed",
+        "response": {"object": "response", "status": "failed", "error": error},
+    });
+    format!("event: response.failed\ndata: {event}\n\n")
+}
