@@ -25,6 +25,7 @@ mod readme;
 mod real_names;
 mod refresh;
 mod rehearse;
+mod relay_http;
 mod store;
 mod support;
 mod token;

@@ -9,7 +9,8 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 
-use super::relay::{Answer, Attempt, Errand, LARGEST_ERROR, is_event_stream};
+use super::answered::{LARGEST_ERROR, is_event_stream};
+use super::relay::{Answer, Attempt, Errand};
 use crate::account::time::UnixMillis;
 
 /// Clients pass over a comment (PROTOCOL §4: a stream of events).

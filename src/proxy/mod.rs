@@ -2,10 +2,14 @@
 //! sends each request as the account that can be used now. It listens on loopback only, serves only
 //! who knows its key, and forwards only to the one upstream.
 
+mod answered;
 pub mod failover;
 pub mod guard;
 mod hold;
+mod intake;
 pub mod log;
+mod own;
+mod passing;
 pub mod pool;
 pub mod relay;
 pub mod server;

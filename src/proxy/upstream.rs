@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
@@ -23,23 +23,24 @@ pub const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state")
 const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
 
 /// Headers that are for one connection only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
     TE,
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
 
-/// Headers that the relay sets itself, or that are no business of the upstream.
-const OURS: [HeaderName; 8] = [
+/// Headers of a request that the relay sets itself, or that are no business of the upstream.
+const OURS: [HeaderName; 9] = [
     HOST,
     CONTENT_LENGTH,
     EXPECT,
+    // The body goes on whole, without them.
+    TRAILER,
     AUTHORIZATION,
     ACCOUNT_ID,
     COOKIE,
@@ -111,6 +112,10 @@ impl Upstream {
             headers.remove(TURN_STATE);
         }
         sign(&mut headers, account);
+        // The library says nothing of a body that is empty; some servers then ask for its length.
+        if question.body.is_empty() && has_body(&question.method) {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         let answer = self
             .client
             .request(question.method.clone(), self.endpoint.at(path))
@@ -125,18 +130,35 @@ impl Upstream {
 /// The headers of a client's request that go on to the upstream.
 #[must_use]
 pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
+    let takes_trailers = takes_trailers(headers);
     let mut headers = end_to_end(headers);
     for name in OURS {
         headers.remove(name);
     }
     // Limits that come in a stream must be seen, and every client reads what is not encoded.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     headers
 }
 
-/// The headers of a message without those for one connection.
+/// The headers of an answer that go on to the client.
 #[must_use]
-pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+pub fn answer_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = end_to_end(headers);
+    // An account's cookies are not the client's, which would send them with every account.
+    kept.remove(SET_COOKIE);
+    // Where both are there, the length does not count (RFC 9112 §6.3).
+    if headers.contains_key(TRANSFER_ENCODING) {
+        kept.remove(CONTENT_LENGTH);
+    }
+    kept
+}
+
+/// The headers of a message without those for one connection.
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     let mut kept = headers.clone();
     for named in headers.get_all(CONNECTION) {
         for name in named.to_str().unwrap_or_default().split(',') {
@@ -147,6 +169,21 @@ pub fn end_to_end(headers: &HeaderMap) -> HeaderMap {
         kept.remove(name);
     }
     kept
+}
+
+/// Whether a request has a body by its method, if an empty one (RFC 9110 §8.6).
+fn has_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+/// Whether the sender can read trailers: the one thing of `TE` that is to be sent on (RFC 9110
+/// §10.1.4).
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TE).into_iter();
+    codings
+        .filter_map(|codings| codings.to_str().ok())
+        .flat_map(|codings| codings.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// Puts an account's credentials on a request. A token that no header can carry is left out, and
@@ -199,7 +236,8 @@ mod tests {
         let kept = request_headers(&headers);
         let mut names: Vec<_> = kept.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["accept-encoding", "session-id"]);
+        assert_eq!(names, ["accept-encoding", "connection", "session-id", "te"]);
         assert_eq!(kept["accept-encoding"], "identity");
+        assert_eq!(kept["connection"], "te");
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod shown;
 pub(crate) mod stage;
+pub(crate) mod wire;
 
 mod harness;
 

@@ -1,0 +1,81 @@
+//! The answers that are the relay's own, as the clients expect them (PROTOCOL §4). They are put
+//! together here and sent elsewhere.
+
+use std::time::Duration;
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::{HeaderValue, Response, StatusCode};
+use serde_json::{Value, json};
+
+use crate::account::pick::Nothing;
+use crate::account::time::UnixMillis;
+
+/// Not served, without detail.
+pub(super) fn refusal(status: StatusCode) -> Response<String> {
+    let mut response = Response::new(String::new());
+    *response.status_mut() = status;
+    if status == StatusCode::UPGRADE_REQUIRED {
+        let http = HeaderValue::from_static("HTTP/1.1");
+        response.headers_mut().insert(UPGRADE, http);
+    }
+    response
+}
+
+/// Every account is limited, and this one comes back first: in the upstream's own shape.
+pub(super) fn all_limited(name: &str, until: UnixMillis, now: UnixMillis) -> Response<String> {
+    let wait = until.since(now);
+    let seconds = u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX);
+    let body = json!({"error": {
+        "type": "usage_limit_reached",
+        "message": format!(
+            "The usage limit of every account has been reached. '{name}' comes back first, in {}.",
+            spoken(wait)
+        ),
+        "resets_at": until.as_secs_ceil(),
+        "resets_in_seconds": seconds,
+    }});
+    let mut response = said(StatusCode::TOO_MANY_REQUESTS, &body);
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
+}
+
+/// There is no account to ask, and it is no use to wait for one.
+pub(super) fn nobody(nothing: Nothing) -> Response<String> {
+    let message = match nothing {
+        Nothing::NoAccounts => "There is no account. Log in with: codex-accounts add",
+        Nothing::NoneAllowed => "No account can be used for this. See: codex-accounts list",
+        Nothing::LoginRequired => {
+            "No account can be used without a new login. Log in with: codex-accounts add"
+        }
+    };
+    let body = json!({"error": {"type": "no_account", "code": "no_account", "message": message}});
+    said(StatusCode::FORBIDDEN, &body)
+}
+
+/// The upstream gave no answer.
+pub(super) fn bad_gateway(reason: &str) -> Response<String> {
+    let body = json!({"error": {
+        "type": "upstream_unreachable",
+        "message": format!("The backend could not be reached: {reason}"),
+    }});
+    said(StatusCode::BAD_GATEWAY, &body)
+}
+
+fn said(status: StatusCode, body: &Value) -> Response<String> {
+    let mut response = Response::new(body.to_string());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A wait in words: minutes where they matter, hours and days where those do.
+fn spoken(wait: Duration) -> String {
+    let minutes = wait.as_secs().div_ceil(60);
+    match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
