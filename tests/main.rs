@@ -26,6 +26,7 @@ mod real_names;
 mod refresh;
 mod rehearse;
 mod relay_http;
+mod relay_trouble;
 mod store;
 mod support;
 mod token;

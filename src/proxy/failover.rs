@@ -49,6 +49,11 @@ pub struct Tries {
 }
 
 impl Tries {
+    /// Another account is asked from now on: its token was not renewed yet.
+    pub fn turn_to_another(&mut self) {
+        self.refreshed = false;
+    }
+
     /// Decides, and takes note of the decision.
     pub fn step(&mut self, outcome: Outcome<'_>, now: UnixMillis) -> Step {
         match outcome {
@@ -59,7 +64,7 @@ impl Tries {
             }
             Outcome::Answer(
                 Verdict::Limited(_) | Verdict::WorkspaceGone | Verdict::NoEntitlement,
-            ) => self.next(),
+            ) => Step::Next,
             Outcome::Answer(Verdict::Unauthorized { invalidated }) => {
                 self.unauthorized(*invalidated)
             }
@@ -89,7 +94,7 @@ impl Tries {
             return Step::PassOn;
         }
         self.throttle_hops += 1;
-        self.next()
+        Step::Next
     }
 
     /// Rapid rotation through accounts is reported to get all of them invalidated (PROTOCOL §4).
@@ -104,11 +109,6 @@ impl Tries {
                 return Step::PassOn;
             }
         }
-        self.next()
-    }
-
-    fn next(&mut self) -> Step {
-        self.refreshed = false;
         Step::Next
     }
 }
@@ -136,7 +136,13 @@ mod tests {
 
     fn steps(verdicts: &[Verdict]) -> Vec<Step> {
         let mut tries = Tries::default();
-        let answer = |verdict| tries.step(Outcome::Answer(verdict), NOW);
+        let answer = |verdict| {
+            let step = tries.step(Outcome::Answer(verdict), NOW);
+            if step == Step::Next {
+                tries.turn_to_another();
+            }
+            step
+        };
         verdicts.iter().map(answer).collect()
     }
 

@@ -175,6 +175,7 @@ impl Errand {
 
     /// Asks as one account, until the answer is the client's or another account is to be asked.
     async fn ask_as(&mut self, mut account: Account) -> (Account, Asked, Option<Choice>) {
+        self.tries.turn_to_another();
         match self.relay.pool.with_token(&account).await {
             Ok(fresh) => account = fresh,
             Err(error) => {

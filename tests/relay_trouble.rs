@@ -1,0 +1,235 @@
+//! The relay when something is broken: the network, the backend, the issuer, the store. What the
+//! client sees then, and that no account is blamed for it.
+
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use codex_accounts::rehearse::{Answer, Script, Standing, Style};
+use http::StatusCode;
+
+use super::support::Home;
+use super::support::relay::{HOUR, Setting, at_once, first_answers, first_limited};
+use super::support::stage::{LONG, wait_until};
+
+/// A relay for one account whose backend is at this address.
+fn relay_to(upstream: &str) -> Setting {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    home.set("CODEX_ACCOUNTS_UPSTREAM", upstream);
+    Setting::of(home, pretend, &[])
+}
+
+/// Nobody was marked for what was no account's fault.
+fn assert_unmarked(setting: Setting) {
+    let store = setting.store();
+    for account in store["accounts"].as_array().expect("accounts") {
+        assert_eq!(account.get("limits"), None, "{account}");
+        assert_eq!(account.get("loginRequired"), None, "{account}");
+        assert_ne!(account["enabled"], false, "{account}");
+    }
+}
+
+#[test]
+fn a_server_in_trouble_is_passed_on_after_two_more_tries() {
+    for (style, status) in [
+        (Style::Error500, 500),
+        (Style::Error502, 502),
+        (Style::Overloaded, 503),
+        (Style::Error529, 529),
+    ] {
+        let setting = Setting::new(first_answers(style), &[]);
+        assert_eq!(setting.ask().status.as_u16(), status);
+        assert_eq!(setting.asked(), [Some(0); 3], "{style}");
+        assert_unmarked(setting);
+    }
+}
+
+#[test]
+fn a_backend_that_speaks_no_tls_is_told_as_such() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream: TcpStream = stream.expect("a connection");
+            // Something that is no TLS, whatever was asked.
+            let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = stream.read(&mut [0; 1024]);
+        }
+    });
+    let setting = relay_to(&format!("https://{address}/backend-api"));
+    let got = setting.ask();
+    assert_eq!(got.status, StatusCode::BAD_GATEWAY);
+    assert!(got.body.contains("upstream_unreachable"), "{}", got.body);
+    assert_unmarked(setting);
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_as_such() {
+    // Reserved for this (RFC 6761 §6.4).
+    let setting = relay_to("https://backend.invalid/backend-api");
+    let got = setting.ask();
+    assert_eq!(got.status, StatusCode::BAD_GATEWAY);
+    assert!(got.body.contains("upstream_unreachable"), "{}", got.body);
+    assert_unmarked(setting);
+}
+
+#[test]
+fn a_stream_that_stalls_before_its_output_is_given_up() {
+    let mut script = Script::with_accounts(1);
+    let created = "event: response.created\ndata: {\"type\":\"response.created\"}\n\n";
+    let kind = [("content-type", "text/event-stream")];
+    script.pace = LONG;
+    script.accounts[0].next.push_back(Answer::Raw {
+        status: 200,
+        headers: kind.map(|(name, value)| (name.into(), value.into())).into(),
+        chunks: vec![created.into(), created.into()],
+    });
+    script.accounts[0].standing = Standing::Always(Answer::raw(200, &kind, "data: {}\n\n"));
+    let setting = Setting::new(script, &["--head-timeout", "1s"]);
+    assert_eq!(setting.ask().body, "data: {}\n\n");
+    assert_eq!(setting.asked().len(), 2);
+}
+
+#[test]
+fn a_dead_login_is_found_by_the_refresh_before_a_request() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(2));
+    let mut store = home.store();
+    store["accounts"][0]["expiresAt"] = 1.into();
+    home.write_store(&store);
+    pretend.kill(0);
+    let setting = Setting::of(home, pretend, &[]);
+    assert!(setting.ask().body.contains("two@"));
+    assert_eq!(setting.asked(), [Some(1)], "nobody is asked in vain");
+    let store = setting.store();
+    assert!(store["accounts"][0]["loginRequired"].is_object());
+    assert_eq!(store["activeIndex"], 1);
+}
+
+#[test]
+fn when_every_login_is_dead_the_person_is_told_what_to_do() {
+    let setting = Setting::new(first_answers(Style::Expired), &[]);
+    setting.pretend.change(|script| {
+        script.accounts[1].standing = Standing::Always(Style::Expired.into());
+    });
+    setting.pretend.kill(0);
+    setting.pretend.kill(1);
+    // Who asks first is told what the backend said.
+    assert_eq!(setting.ask().status, StatusCode::UNAUTHORIZED);
+    let got = setting.ask();
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    assert!(got.body.contains("codex-accounts add"), "{}", got.body);
+}
+
+#[test]
+fn an_account_that_goes_while_it_is_asked_does_no_harm() {
+    for change in [
+        "codex-accounts remove --yes --keep-login 0",
+        "codex-accounts disable 0",
+        "codex-ratelimit-mark --retry-after 1h 0",
+    ] {
+        let mut script = first_limited(Style::UsageLimit);
+        script.delays.insert(
+            "/backend-api/codex/responses".into(),
+            Duration::from_secs(2),
+        );
+        let setting = Setting::new(script, &[]);
+        let got = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| setting.ask());
+            assert!(setting.pretend.wait_for(LONG, |seen| !seen.is_empty()));
+            assert_eq!(setting.home.sh(change).code, 0, "{change}");
+            asking.join().expect("an answer")
+        });
+        assert!(got.body.contains("two@"), "{change}: {}", got.body);
+        let store = setting.store();
+        let active = store["activeIndex"].as_u64().expect("an index") as usize;
+        assert_eq!(
+            store["accounts"][active]["email"], "two@example.com",
+            "{change}"
+        );
+    }
+}
+
+#[test]
+fn a_store_locked_for_long_still_lets_the_next_account_answer() {
+    let setting = Setting::new(first_limited(Style::UsageLimit), &["-v"]);
+    let lock = format!("{}.lock", setting.home.store_path().display());
+    let mut holder = setting
+        .home
+        .std_command("flock")
+        .args([&lock, "sh", "-c", "echo held; exec sleep 100"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("flock");
+    let mut said = [0; 5];
+    let mut output = holder.stdout.take().expect("a pipe");
+    output.read_exact(&mut said).expect("a word");
+    assert!(setting.ask().body.contains("two@"));
+    // It is remembered, too.
+    assert!(setting.ask().body.contains("two@"));
+    assert_eq!(setting.asked(), [Some(0), Some(1), Some(1)]);
+    assert!(setting.relay.stderr().contains("was not had within"));
+    holder.kill().expect("an end");
+    holder.wait().expect("an end");
+}
+
+#[test]
+fn a_relay_works_again_by_itself_when_the_first_limit_ends() {
+    let mut script = first_limited(Style::UsageLimit);
+    script.accounts[1].limit(Duration::from_secs(3), Style::UsageLimit);
+    let setting = Setting::new(script, &[]);
+    assert_eq!(setting.ask().status, StatusCode::TOO_MANY_REQUESTS);
+    let mut body = String::new();
+    wait_until("account two is back", || {
+        let got = setting.ask();
+        body = got.body;
+        got.status == StatusCode::OK
+    });
+    assert!(body.contains("two@"), "{body}");
+    // The limited ones are not asked again and again meanwhile.
+    let asked = setting.asked();
+    assert_eq!(asked, [Some(0), Some(1), Some(1)]);
+}
+
+#[test]
+fn a_long_throttle_moves_one_request_once() {
+    let throttle = Answer::limit(Style::Throttle, Duration::from_secs(20));
+    let mut script = Script::with_accounts(3);
+    for account in &mut script.accounts {
+        account.standing = Standing::Always(throttle.clone());
+    }
+    let setting = Setting::new(script, &[]);
+    assert_eq!(setting.ask().status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(setting.asked(), [Some(0), Some(1)]);
+}
+
+#[test]
+fn twins_that_meet_one_limit_rotate_once() {
+    let mut script = first_limited(Style::UsageLimit);
+    script.delays.insert(
+        "/backend-api/codex/responses".into(),
+        Duration::from_millis(300),
+    );
+    let setting = Setting::new(script, &[]);
+    for got in at_once(2, || setting.ask()) {
+        assert!(got.body.contains("two@"), "{}", got.body);
+    }
+    let log = setting.home.sh("codex-accounts log --json").stdout;
+    assert_eq!(log.lines().count(), 1, "{log}");
+}
+
+#[test]
+fn a_limit_of_hours_is_not_waited_for_by_default() {
+    let mut script = Script::with_accounts(1);
+    script.accounts[0].limit(HOUR, Style::UsageLimit);
+    let setting = Setting::new(script, &[]);
+    assert_eq!(setting.ask().status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(setting.ask().status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        setting.asked(),
+        [Some(0)],
+        "a limited account is left alone"
+    );
+}
