@@ -7,6 +7,7 @@ use codex_accounts::rehearse::{Answer, Pretend, Script};
 use serde_json::{Value, json};
 
 use super::support::accounts::{access_token, account, jwt, store};
+use super::support::pretend::now_millis;
 use super::support::{CLOCK, Home};
 
 /// A home with these accounts, the first of them active.
@@ -1063,13 +1064,15 @@ fn doctor_online_asks_the_servers() {
     home.unset("CODEX_ACCOUNTS_CLOCK");
     pretend.kill(1);
     let mut document = home.store();
+    for account in document["accounts"].as_array_mut().expect("accounts") {
+        account["refreshedAt"] = json!(now_millis());
+    }
     document["accounts"][1]["expiresAt"] = json!(1);
     home.write_store(&document);
     insta::assert_snapshot!(doctor(&home, "--online"), @"
     ok     store     2 accounts in '$HOME/.local/share/opencode/openai-codex-accounts.json'
     ok     lock      it can be had
-    note   login     0 one was not renewed for 204 days, and may be dead: codex-token-refresh --force 0
-    note   login     1 two was not renewed for 204 days, and may be dead: codex-token-refresh --force 1
+    ok     login     none is known to be dead
     note   opencode  not found in PATH
     note   codex     not found in PATH
     ok     clock     right to the minute
