@@ -25,6 +25,7 @@ mod readme;
 mod real_names;
 mod refresh;
 mod rehearse;
+mod relay_encoded;
 mod relay_http;
 mod relay_trouble;
 mod store;

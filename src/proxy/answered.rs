@@ -10,9 +10,10 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 
+use super::decode::{self, EventReader};
 use super::failover::Outcome;
 use crate::account::limit::{self, Reading, Verdict};
-use crate::account::stream::{Event, Events};
+use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
 
 /// Of an answer that is no success, this much is read to be judged.
@@ -43,8 +44,8 @@ pub(super) struct Answered {
 pub(super) struct Content {
     pub(super) held: VecDeque<Frame<Bytes>>,
     pub(super) rest: Option<reqwest::Body>,
-    /// Cuts what passes into events, where it is a stream of them.
-    pub(super) events: Option<Events>,
+    /// Reads what passes, where it is a stream of events.
+    pub(super) events: Option<EventReader>,
 }
 
 impl Asked {
@@ -99,11 +100,11 @@ async fn read_error(head: http::response::Parts, body: reqwest::Body, now: UnixM
     if let Ok(Err(error)) = tokio::time::timeout(ERROR_PATIENCE, reading_it).await {
         return Asked::nothing(&error);
     }
-    let text = body.held_bytes();
+    let held = body.held_bytes();
     let reading = limit::Response {
         status: Some(head.status),
         headers: &head.headers,
-        body: &text,
+        body: &decode::whole(&head.headers, &held, LARGEST_ERROR),
     }
     .read(now);
     Asked::answer(head, body, reading)
@@ -114,18 +115,25 @@ async fn read_error(head: http::response::Parts, body: reqwest::Body, now: UnixM
 async fn read_preamble(head: http::response::Parts, body: reqwest::Body, now: UnixMillis) -> Asked {
     let mut reading = read_head(&head, now);
     let mut body = Content::whole(body);
-    let mut events = Events::default();
+    let mut events = EventReader::of(&head.headers);
+    let mut decides = |event| match event {
+        Event::Preamble => false,
+        Event::Notice(notice) => take_notice(&mut reading, &notice, &head.headers, now),
+        Event::Output => true,
+    };
     let held = body
         .hold(LARGEST_PREAMBLE, |bytes| {
-            events.push(bytes).into_iter().any(|event| match event {
-                Event::Preamble => false,
-                Event::Notice(notice) => take_notice(&mut reading, &notice, &head.headers, now),
-                Event::Output => true,
-            })
+            events.push(bytes).into_iter().any(&mut decides)
         })
         .await;
     if let Err(error) = held {
         return Asked::nothing(&error);
+    }
+    if body.rest.is_none() {
+        // The last event of a stream may lack its blank line.
+        events.finish().into_iter().for_each(|event| {
+            decides(event);
+        });
     }
     body.events = Some(events);
     Asked::answer(head, body, reading)

@@ -11,6 +11,8 @@ use hyper::body::{Body, Incoming};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::decode;
+
 /// A request larger than this is refused: it has to be kept to be asked again.
 const LARGEST: usize = 64 << 20;
 
@@ -49,7 +51,7 @@ pub(super) async fn read(mut body: Incoming) -> Result<Bytes, StatusCode> {
     }
 }
 
-/// What a request says of itself; one whose body is encoded says nothing that can be seen.
+/// What a request says of itself.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Named {
     /// The model that it asks.
@@ -60,11 +62,13 @@ pub(super) struct Named {
 }
 
 impl Named {
-    pub(super) fn of(body: &Bytes) -> Self {
-        if !body.starts_with(b"{") {
+    /// Codex may send its questions encoded (PROTOCOL §3).
+    pub(super) fn of(headers: &HeaderMap, body: &Bytes) -> Self {
+        let text = decode::whole(headers, body, LARGEST);
+        if !text.starts_with(b"{") {
             return Self::default();
         }
-        serde_json::from_slice(body).unwrap_or_default()
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 }
 

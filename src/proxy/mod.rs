@@ -3,6 +3,7 @@
 //! who knows its key, and forwards only to the one upstream.
 
 mod answered;
+mod decode;
 pub mod failover;
 pub mod guard;
 mod hold;

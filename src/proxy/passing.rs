@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::answered::Content;
+use super::decode::EventReader;
 use super::log::{Event as LogEvent, Line, Log, millis};
 use super::pool::{Pool, Word};
 use crate::account::Account;
@@ -43,7 +44,10 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    fn see(&self, notice: &serde_json::Value) {
+    fn see(&self, event: &Event) {
+        let Event::Notice(notice) = event else {
+            return;
+        };
         let Some(reading) = limit::read_event(notice, &self.head, self.pool.now()) else {
             return;
         };
@@ -66,10 +70,17 @@ impl Passing {
         self.bytes += data.len() as u64;
         if let Some(events) = self.content.events.as_mut().filter(|_| !held) {
             for event in events.push(data) {
-                if let Event::Notice(notice) = event {
-                    self.watcher.see(&notice);
-                }
+                self.watcher.see(&event);
             }
+        }
+    }
+
+    /// The answer has passed to its end.
+    fn note_end(&mut self) {
+        self.whole = true;
+        let last = self.content.events.as_mut().and_then(EventReader::finish);
+        if let Some(event) = last {
+            self.watcher.see(&event);
         }
     }
 }
@@ -90,7 +101,7 @@ impl Body for Passing {
             return Poll::Ready(Some(Ok(frame)));
         }
         let Some(rest) = &mut this.content.rest else {
-            this.whole = true;
+            this.note_end();
             return Poll::Ready(None);
         };
         let frame = ready!(Pin::new(rest).poll_frame(context));
@@ -101,7 +112,7 @@ impl Body for Passing {
                 }
             }
             Some(Err(_)) => {}
-            None => this.whole = true,
+            None => this.note_end(),
         }
         Poll::Ready(frame)
     }

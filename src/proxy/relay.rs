@@ -92,7 +92,7 @@ impl Relay {
             Ok(body) => body,
             Err(status) => return Ok(own::refusal(status).map(full)),
         };
-        let named = intake::Named::of(&body);
+        let named = intake::Named::of(&head.headers, &body);
         let errand = Errand {
             number: self.count.fetch_add(1, Ordering::Relaxed),
             relay: self,
