@@ -27,6 +27,7 @@ mod refresh;
 mod rehearse;
 mod relay_encoded;
 mod relay_http;
+mod relay_log;
 mod relay_trouble;
 mod store;
 mod support;

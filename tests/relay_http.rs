@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::mpsc;
 
 use codex_accounts::rehearse::Script;
 
@@ -350,9 +351,12 @@ fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
     let head =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = format!("{head}{:x}\r\n{event}\r\n", event.len());
-    let (setting, wire) = relay_to([Turn::new(chunk, Then::Reset)]);
+    let (break_off, told) = mpsc::channel();
+    let (setting, wire) = relay_to([Turn::new(chunk, Then::Reset(told))]);
     let mut client = Client::new(&setting);
     client.send("POST", "/responses", "Content-Length: 2\r\n\r\n{}");
+    client.head();
+    break_off.send(()).expect("an upstream");
     let got = client.rest();
     assert!(got.contains("output_text.delta"), "{got}");
     assert!(!got.ends_with("0\r\n\r\n"), "it looks whole: {got}");
@@ -388,15 +392,52 @@ fn an_answer_larger_than_memory_may_be_passes_through() {
 
 #[test]
 fn when_the_client_goes_the_upstream_is_let_go() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
     let event =
         "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\"}\n\n";
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
-    let (setting, wire) = relay_to([Turn::new(head, Then::Forever(event.into()))]);
-    let mut client = Client::new(&setting);
-    client.send("POST", "/responses", "Content-Length: 2\r\n\r\n{}");
-    client.head();
-    drop(client);
-    wait_until("the upstream sees that nobody listens", || wire.gone() == 1);
+    let created = "event: response.created\ndata: {\"type\":\"response.created\"}\n\n";
+    for (what, turn, has_head) in [
+        ("it has not answered", say(""), false),
+        (
+            "only its head is there",
+            say(&[head, created].concat()),
+            false,
+        ),
+        ("its stream is quiet", say(&[head, event].concat()), true),
+        (
+            "its stream goes on",
+            Turn::new(head, Then::Forever(event.into())),
+            true,
+        ),
+    ] {
+        let (setting, wire) = relay_to([turn]);
+        let mut client = Client::new(&setting);
+        client.send("POST", "/responses", "Content-Length: 2\r\n\r\n{}");
+        wait_until("it is asked", || wire.asked().len() == 1);
+        if has_head {
+            client.head();
+        }
+        drop(client);
+        wait_until(&format!("the upstream is let go when {what}"), || {
+            wire.gone() == 1
+        });
+    }
+}
+
+#[test]
+fn who_is_slow_with_a_head_or_says_nothing_is_let_go() {
+    let (setting, _wire) = relay_to([]);
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| {
+            let mut client = Client::new(&setting);
+            client.send("POST", "/responses", "x: 1\r\n");
+            client.rest()
+        });
+        let silent = scope.spawn(|| Client::new(&setting).rest());
+        assert_eq!(silent.join().expect("an end"), "");
+        let said = slow.join().expect("an end");
+        assert!(said.is_empty() || said.contains(" 408 "), "{said}");
+    });
 }
 
 #[test]

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use codex_accounts::rehearse::{Answer, Script, Standing, Style};
 use http::StatusCode;
+use serde_json::{Value, json};
 
 use super::support::Home;
+use super::support::pretend::now_millis;
 use super::support::relay::{HOUR, Setting, at_once, first_answers, first_limited};
 use super::support::stage::{LONG, wait_until};
 
@@ -116,11 +118,41 @@ fn when_every_login_is_dead_the_person_is_told_what_to_do() {
     });
     setting.pretend.kill(0);
     setting.pretend.kill(1);
-    // Who asks first is told what the backend said.
-    assert_eq!(setting.ask().status, StatusCode::UNAUTHORIZED);
+    for _ in 0..2 {
+        let got = setting.ask();
+        assert_eq!(got.status, StatusCode::FORBIDDEN);
+        assert!(got.body.contains("codex-accounts add"), "{}", got.body);
+    }
+}
+
+#[test]
+fn a_dead_login_is_not_told_as_a_backend_out_of_reach() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    let mut store = home.store();
+    store["accounts"][0]["expiresAt"] = 1.into();
+    home.write_store(&store);
+    pretend.kill(0);
+    let setting = Setting::of(home, pretend, &[]);
     let got = setting.ask();
-    assert_eq!(got.status, StatusCode::FORBIDDEN);
+    assert_eq!(got.status, StatusCode::FORBIDDEN, "{}", got.body);
     assert!(got.body.contains("codex-accounts add"), "{}", got.body);
+}
+
+#[test]
+fn an_issuer_out_of_reach_is_told_as_such() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    let mut store = home.store();
+    store["accounts"][0]["expiresAt"] = 1.into();
+    home.write_store(&store);
+    home.set("CODEX_ACCOUNTS_ISSUER", "http://127.0.0.1:1");
+    let setting = Setting::of(home, pretend, &[]);
+    let got = setting.ask();
+    assert_eq!(got.status, StatusCode::BAD_GATEWAY);
+    assert!(got.body.contains("issuer_unreachable"), "{}", got.body);
+    assert!(got.body.contains("was not renewed"), "{}", got.body);
+    assert_unmarked(setting);
 }
 
 #[test]
@@ -153,13 +185,14 @@ fn an_account_that_goes_while_it_is_asked_does_no_harm() {
 }
 
 #[test]
-fn a_store_locked_for_long_still_lets_the_next_account_answer() {
+fn what_a_locked_store_was_not_told_counts_and_is_told_later() {
     let setting = Setting::new(first_limited(Style::UsageLimit), &["-v"]);
-    let lock = format!("{}.lock", setting.home.store_path().display());
+    let path = setting.home.store_path();
+    let lock = format!("{}.lock", path.display());
     let mut holder = setting
         .home
         .std_command("flock")
-        .args([&lock, "sh", "-c", "echo held; exec sleep 100"])
+        .args(["--no-fork", &lock, "sh", "-c", "echo held; exec sleep 100"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("flock");
@@ -167,12 +200,19 @@ fn a_store_locked_for_long_still_lets_the_next_account_answer() {
     let mut output = holder.stdout.take().expect("a pipe");
     output.read_exact(&mut said).expect("a word");
     assert!(setting.ask().body.contains("two@"));
-    // It is remembered, too.
+    // It is remembered, also when the file is another one.
+    let store = std::fs::read(&path).expect("a store");
+    setting.home.write(&path, store);
     assert!(setting.ask().body.contains("two@"));
     assert_eq!(setting.asked(), [Some(0), Some(1), Some(1)]);
-    assert!(setting.relay.stderr().contains("was not had within"));
+    wait_until("it says that the lock was not had", || {
+        setting.relay.stderr().contains("was not had within")
+    });
     holder.kill().expect("an end");
     holder.wait().expect("an end");
+    wait_until("the store is told", || {
+        setting.home.store()["accounts"][0]["limits"].is_object()
+    });
 }
 
 #[test]
@@ -203,6 +243,113 @@ fn a_long_throttle_moves_one_request_once() {
     let setting = Setting::new(script, &[]);
     assert_eq!(setting.ask().status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(setting.asked(), [Some(0), Some(1)]);
+}
+
+#[test]
+fn those_that_were_told_to_wait_do_not_come_back_all_at_once() {
+    const AT_ONCE: usize = 20;
+    let throttle = Answer::limit(Style::Throttle, Duration::from_secs(1));
+    let mut script = Script::with_accounts(2);
+    // So many are told to wait, and those who come back first are told so again.
+    script.accounts[0].next = vec![throttle; AT_ONCE + 1].into();
+    script.delays.insert(
+        "/backend-api/codex/responses".into(),
+        Duration::from_millis(300),
+    );
+    let setting = Setting::new(script, &[]);
+    for got in at_once(AT_ONCE, || setting.ask()) {
+        assert!(got.body.contains("one@"), "{}", got.body);
+    }
+    // One who asked in vain again, and everybody once: nobody else was sent in vain.
+    assert_eq!(setting.asked(), [Some(0); 2 * AT_ONCE + 1]);
+}
+
+#[test]
+fn when_some_waited_in_vain_the_others_turn_to_the_next_account_at_once() {
+    const AT_ONCE: usize = 20;
+    let throttle = Answer::limit(Style::Throttle, Duration::from_secs(1));
+    let mut script = first_answers(throttle);
+    script.delays.insert(
+        "/backend-api/codex/responses".into(),
+        Duration::from_millis(300),
+    );
+    let setting = Setting::new(script, &[]);
+    for got in at_once(AT_ONCE, || setting.ask()) {
+        assert!(got.body.contains("two@"), "{}", got.body);
+    }
+    let asked = setting.asked();
+    let of_first = asked.iter().filter(|asked| **asked == Some(0)).count();
+    assert!(of_first <= AT_ONCE + 4, "{of_first}");
+    assert_eq!(asked.len() - of_first, AT_ONCE);
+}
+
+#[test]
+fn an_older_success_does_not_lift_a_newer_mark() {
+    let mut script = Script::with_accounts(2);
+    let stream = |windows: &str| {
+        Answer::Raw {
+        status: 200,
+        headers: vec![
+            ("content-type".into(), "text/event-stream".into()),
+            ("x-codex-primary-window-minutes".into(), "300".into()),
+            ("x-codex-primary-used-percent".into(), windows.into()),
+        ],
+        chunks: vec![
+            "data: {\"type\":\"response.output_text.delta\"}\n\n".into(),
+            "data: {\"type\":\"codex.rate_limits\",\"rate_limits\":{\"primary\":{\"used_percent\":99.0,\
+             \"window_minutes\":300,\"reset_at\":4000000000}}}\n\n"
+                .into(),
+        ],
+    }
+    };
+    script.pace = Duration::from_secs(3);
+    script.accounts[0].next = vec![stream("99")].into();
+    script.accounts[0].limit(HOUR, Style::UsageLimit);
+    let setting = Setting::new(script, &["-v"]);
+    std::thread::scope(|scope| {
+        // The second is answered in the middle of the first.
+        let first = scope.spawn(|| setting.ask());
+        assert!(setting.pretend.wait_for(LONG, |seen| !seen.is_empty()));
+        assert!(setting.ask().body.contains("two@"));
+        let first = first.join().expect("an answer");
+        assert!(first.body.contains("codex.rate_limits"), "{}", first.body);
+    });
+    let store = setting.store();
+    assert!(
+        store["accounts"][0]["limits"]["default"].is_object(),
+        "{store}"
+    );
+    let usage = &store["accounts"][0]["usage"]["windows"][0]["usedPercent"];
+    assert!(usage.is_number(), "{store}");
+}
+
+#[test]
+fn a_token_that_a_client_holds_too_is_renewed_before_it_expires() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(2));
+    let mut store = home.store();
+    let soon = now_millis() + 8 * 60_000;
+    for account in store["accounts"].as_array_mut().expect("accounts") {
+        account["expiresAt"] = soon.into();
+        account["refreshedAt"] = (now_millis() - 50 * 60_000).into();
+    }
+    home.write_store(&store);
+    let second = store["accounts"][1].clone();
+    let auth = json!({"openai": {"type": "oauth", "refresh": second["refreshToken"],
+        "access": second["accessToken"], "expires": soon,
+        "accountId": second["chatgptAccountId"]}});
+    let path = home.write(".local/share/opencode/auth.json", auth.to_string());
+    let setting = Setting::of(home, pretend, &[]);
+    let mut entry = Value::Null;
+    wait_until("the client's file has the new token", || {
+        let auth = std::fs::read(&path).expect("a file");
+        entry = serde_json::from_slice::<Value>(&auth).expect("JSON")["openai"].clone();
+        entry["refresh"] != second["refreshToken"]
+    });
+    assert!(entry["expires"].as_u64() > Some(soon), "{entry}");
+    assert_eq!(setting.exchanges(), 1, "that of the other is ours alone");
+    let store = setting.store();
+    assert_eq!(store["accounts"][1]["refreshToken"], entry["refresh"]);
 }
 
 #[test]

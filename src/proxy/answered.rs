@@ -15,6 +15,7 @@ use super::failover::Outcome;
 use crate::account::limit::{self, Reading, Verdict};
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
+use crate::account::usage;
 
 /// Of an answer that is no success, this much is read to be judged.
 pub(super) const LARGEST_ERROR: usize = 1 << 20;
@@ -31,6 +32,8 @@ pub(super) enum Asked {
     Answer(Box<Answered>),
     /// No answer, or one that broke off.
     Nothing { reason: String },
+    /// It was not asked: there is no token to ask with.
+    NoToken { reason: String },
 }
 
 /// An answer, and what it means.
@@ -73,7 +76,7 @@ impl Asked {
     pub(super) fn outcome(&self) -> Outcome<'_> {
         match self {
             Self::Answer(answer) => Outcome::Answer(&answer.reading.verdict),
-            Self::Nothing { .. } => Outcome::NoAnswer,
+            Self::Nothing { .. } | Self::NoToken { .. } => Outcome::NoAnswer,
         }
     }
 
@@ -149,7 +152,8 @@ fn take_notice(
     let Some(said) = limit::read_event(notice, head, now) else {
         return false;
     };
-    reading.windows.extend(said.windows);
+    usage::update(&mut reading.windows, &said.windows);
+    reading.plan_type = said.plan_type.or(reading.plan_type.take());
     let decides = said.verdict != Verdict::Ok;
     if decides {
         reading.verdict = said.verdict;

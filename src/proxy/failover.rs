@@ -32,10 +32,27 @@ pub enum Step {
     PassOn,
     /// Ask again as the same account, after this long.
     Again(Duration),
+    /// It was asked too fast: ask again as the same account, after this long at the earliest and
+    /// not together with others.
+    Wait(Duration),
     /// Renew the account's token and ask again as the same account.
     Refresh,
     /// Ask as the next account.
     Next,
+}
+
+impl Step {
+    /// The word for it in the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::PassOn => "pass-on",
+            Self::Again(_) => "again",
+            Self::Wait(_) => "wait",
+            Self::Refresh => "refresh",
+            Self::Next => "next",
+        }
+    }
 }
 
 /// What was tried for one request.
@@ -88,13 +105,18 @@ impl Tries {
             && self.throttle_waits < MOST_WAITS
         {
             self.throttle_waits += 1;
-            return Step::Again(wait);
+            return Step::Wait(wait);
         }
         if self.throttle_hops > 0 {
             return Step::PassOn;
         }
-        self.throttle_hops += 1;
+        self.hop();
         Step::Next
+    }
+
+    /// Another account is asked because of a throttle.
+    pub const fn hop(&mut self) {
+        self.throttle_hops += 1;
     }
 
     /// Rapid rotation through accounts is reported to get all of them invalidated (PROTOCOL §4).
@@ -154,8 +176,8 @@ mod tests {
         assert_eq!(
             steps(&[short.clone(), short.clone(), short.clone(), short]),
             [
-                Step::Again(second),
-                Step::Again(second),
+                Step::Wait(second),
+                Step::Wait(second),
                 Step::Next,
                 Step::PassOn
             ]

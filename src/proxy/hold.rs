@@ -27,7 +27,8 @@ enum Held {
 }
 
 /// The answer to a request that waits until this time, and longer if it must.
-pub(super) fn hold(errand: Errand, until: UnixMillis) -> Response<Answer> {
+pub(super) fn hold(mut errand: Errand, until: UnixMillis) -> Response<Answer> {
+    errand.note_head(StatusCode::OK);
     let first = stream::iter([Ok(comment())]);
     let waiting = Held::Waiting(Box::new(errand), until);
     let frames = first.chain(stream::unfold(waiting, next));
@@ -45,11 +46,15 @@ async fn next(held: Held) -> Option<(Piece, Held)> {
         Held::Waiting(mut errand, until) => {
             errand.wait(until).await;
             match errand.attempt().await {
-                Attempt::Answer(answer) => begin(answer).await,
+                Attempt::Answer(tried) => begin(errand.pass_on(*tried)).await,
+                Attempt::Own(answer) => begin(errand.send_own(answer)).await,
                 Attempt::Limited { until, .. } if errand.can_wait(until) => {
                     Some((Ok(comment()), Held::Waiting(errand, until)))
                 }
-                Attempt::Limited { name, until } => begin(errand.all_limited(&name, until)).await,
+                Attempt::Limited { name, until } => {
+                    let answer = errand.all_limited(&name, until);
+                    begin(errand.send_own(answer)).await
+                }
             }
         }
         Held::Answering(body) => pass(body).await,

@@ -37,6 +37,9 @@ pub struct Line<'a> {
     pub at: UnixMillis,
     /// The number of the request in this run.
     pub request: u64,
+    /// The session that the client named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<&'a str>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event<'a>,
@@ -64,16 +67,20 @@ pub enum Event<'a> {
         /// From the request to the head of the answer.
         head_ms: u64,
     },
-    /// An answer went to the client.
+    /// The request is over.
     Done {
-        /// The session that the client named.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        session: Option<&'a str>,
         /// The account that answered.
         #[serde(skip_serializing_if = "Option::is_none")]
         account: Option<&'a str>,
-        /// The status that the client got.
-        status: u16,
+        /// The status that the client got; none if it went away before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// What the answer means; none if it is the relay's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        verdict: Option<&'a str>,
+        /// From the client's request to the head of its answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        head_ms: Option<u64>,
         /// From the client's request to the first byte of content.
         #[serde(skip_serializing_if = "Option::is_none")]
         first_byte_ms: Option<u64>,

@@ -4,12 +4,14 @@
 
 mod answered;
 mod decode;
+mod entry;
 pub mod failover;
 pub mod guard;
 mod hold;
 mod intake;
 pub mod log;
 mod own;
+pub mod pace;
 mod passing;
 pub mod pool;
 pub mod relay;

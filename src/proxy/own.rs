@@ -52,6 +52,12 @@ pub(super) fn nobody(nothing: Nothing) -> Response<String> {
     said(StatusCode::FORBIDDEN, &body)
 }
 
+/// The upstream was not asked: the issuer gave no token to ask it with.
+pub(super) fn no_token(reason: &str) -> Response<String> {
+    let body = json!({"error": {"type": "issuer_unreachable", "message": capitalized(reason)}});
+    said(StatusCode::BAD_GATEWAY, &body)
+}
+
 /// The upstream gave no answer.
 pub(super) fn bad_gateway(reason: &str) -> Response<String> {
     let body = json!({"error": {
@@ -68,6 +74,12 @@ fn said(status: StatusCode, body: &Value) -> Response<String> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest.clone()).collect()
 }
 
 /// A wait in words: minutes where they matter, hours and days where those do.

@@ -3,34 +3,26 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::answered::Content;
 use super::decode::EventReader;
-use super::log::{Event as LogEvent, Line, Log, millis};
+use super::entry::Entry;
 use super::pool::{Pool, Word};
 use crate::account::Account;
 use crate::account::limit::{self, Verdict};
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
 
-/// An answer on its way to the client. What is held goes first; the rest passes as it comes.
+/// An answer on its way to the client. What is held goes first; the rest passes as it comes. When
+/// the client goes away this goes, and the upstream's connection with it.
 pub(super) struct Passing {
-    pub(super) content: Content,
-    pub(super) watcher: Watcher,
-    pub(super) log: Arc<Log>,
-    pub(super) number: u64,
-    pub(super) account: String,
-    pub(super) session: Option<String>,
-    pub(super) started: Instant,
-    pub(super) status: StatusCode,
-    pub(super) first_byte: Option<Duration>,
-    pub(super) bytes: u64,
-    pub(super) whole: bool,
+    content: Content,
+    watcher: Watcher,
+    entry: Entry,
 }
 
 /// Sees what passes: a limit that comes after the first output is too late for this answer, but
@@ -56,6 +48,7 @@ impl Watcher {
                 account: self.account.clone(),
                 reading,
                 asked_at: self.asked_at,
+                heard_at: self.pool.now(),
                 model: self.model.clone(),
             });
         }
@@ -63,11 +56,21 @@ impl Watcher {
 }
 
 impl Passing {
+    pub(super) fn new(content: Content, watcher: Watcher, entry: Entry) -> Self {
+        let mut passing = Self {
+            content,
+            watcher,
+            entry,
+        };
+        if passing.is_end_stream() {
+            passing.note_end();
+        }
+        passing
+    }
+
     /// Counts and watches what is about to go out. Held bytes were cut into events before.
     fn note(&mut self, data: &Bytes, held: bool) {
-        self.first_byte
-            .get_or_insert_with(|| self.started.elapsed());
-        self.bytes += data.len() as u64;
+        self.entry.note_bytes(data.len());
         if let Some(events) = self.content.events.as_mut().filter(|_| !held) {
             for event in events.push(data) {
                 self.watcher.see(&event);
@@ -77,7 +80,7 @@ impl Passing {
 
     /// The answer has passed to its end.
     fn note_end(&mut self) {
-        self.whole = true;
+        self.entry.note_end();
         let last = self.content.events.as_mut().and_then(EventReader::finish);
         if let Some(event) = last {
             self.watcher.see(&event);
@@ -94,21 +97,21 @@ impl Body for Passing {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
         let this = self.get_mut();
-        if let Some(frame) = this.content.held.pop_front() {
-            if let Some(data) = frame.data_ref().cloned() {
-                this.note(&data, true);
-            }
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        let Some(rest) = &mut this.content.rest else {
-            this.note_end();
-            return Poll::Ready(None);
+        let held = this.content.held.pop_front();
+        let was_held = held.is_some();
+        let frame = match (held, &mut this.content.rest) {
+            (Some(frame), _) => Some(Ok(frame)),
+            (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(context)),
+            (None, None) => None,
         };
-        let frame = ready!(Pin::new(rest).poll_frame(context));
         match &frame {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref().cloned() {
-                    this.note(&data, false);
+                if let Some(data) = frame.data_ref() {
+                    this.note(data, was_held);
+                }
+                // Nobody asks for more where a length says that there is none.
+                if this.is_end_stream() {
+                    this.note_end();
                 }
             }
             Some(Err(_)) => {}
@@ -137,23 +140,5 @@ impl Body for Passing {
             hint.set_upper(held + upper);
         }
         hint
-    }
-}
-
-impl Drop for Passing {
-    /// Also when the client went away: then the upstream's connection goes with this.
-    fn drop(&mut self) {
-        self.log.write(&Line {
-            at: self.watcher.pool.now(),
-            request: self.number,
-            event: LogEvent::Done {
-                session: self.session.as_deref(),
-                account: Some(&self.account),
-                status: self.status.as_u16(),
-                first_byte_ms: self.first_byte.map(millis),
-                bytes: self.bytes,
-                whole: self.whole || self.is_end_stream(),
-            },
-        });
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::task;
@@ -14,10 +14,26 @@ use crate::account::mark::Asked;
 use crate::account::pick::{self, Decision, Nothing, Request, Strategy};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, identity};
+use crate::client::login;
 use crate::clock::Clock;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::refresh::{self, Need, USUAL_MARGIN};
 use crate::store::{self, Absent, Document, Store};
+
+/// A request waits so long for a change of the store, and goes on without it then.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A store that could not be told is tried again after this.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
+/// A token that a client holds too is renewed so long before it expires.
+const AHEAD: Duration = Duration::from_secs(10 * 60);
+
+/// How often it is seen to that this is so.
+const LOOK_AHEAD_EVERY: Duration = Duration::from_secs(60);
+
+/// So much is kept for a store that can't be told.
+const MOST_UNTOLD: usize = 1000;
 
 /// The accounts.
 pub struct Pool {
@@ -29,8 +45,8 @@ pub struct Pool {
     last: Mutex<Last>,
     /// What answers said, and the store was not told yet.
     untold: Mutex<Untold>,
-    /// Nothing is untold any more.
-    told: Condvar,
+    /// One at a time tells the store.
+    telling: Mutex<()>,
 }
 
 /// The last document that could be read, and what was changed in it since if the store could not be
@@ -66,9 +82,10 @@ impl Stamp {
 
 #[derive(Default)]
 struct Untold {
+    /// The oldest first. They count already: whoever reads the document sees them in it.
     words: Vec<Word>,
-    /// Somebody is telling the store, and will see what is added meanwhile.
-    telling: bool,
+    /// Somebody sees to it that the store is told, and will see what is added meanwhile.
+    seen_to: bool,
 }
 
 /// What an answer said of an account.
@@ -80,6 +97,8 @@ pub struct Word {
     pub reading: Reading,
     /// When the request was sent.
     pub asked_at: UnixMillis,
+    /// When it was said.
+    pub heard_at: UnixMillis,
     /// The model that was asked.
     pub model: Option<String>,
 }
@@ -127,7 +146,7 @@ impl Pool {
             complain,
             last: Mutex::default(),
             untold: Mutex::default(),
-            told: Condvar::new(),
+            telling: Mutex::default(),
         })
     }
 
@@ -135,6 +154,12 @@ impl Pool {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// The clock that it goes by.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Chooses, and records who is active if that changes.
@@ -145,72 +170,106 @@ impl Pool {
         if !news {
             return choice;
         }
-        let (pool, wanted) = (Arc::clone(self), wanted.clone());
-        let record = task::spawn_blocking(move || {
-            pool.change(|document| pool.choose_in(document, &wanted).0)
-        });
+        let change = self.changing(wanted, None);
         // That the active account was used again needs no waiting for.
         if document.active_index == active && !document.accounts.is_empty() {
             return choice;
         }
-        record.await.unwrap_or(choice)
+        match in_time(change).await {
+            Some(choice) => choice,
+            None => self.choose_meanwhile(wanted),
+        }
     }
 
-    /// Records what an answer said, and chooses who is next: one change, one commit.
+    /// Chooses, and remembers it, without the store.
+    fn choose_meanwhile(&self, wanted: &Wanted) -> Choice {
+        let mut document = self.read();
+        let (choice, _) = self.choose_in(&mut document, wanted);
+        lock(&self.last).document.active_index = document.active_index;
+        choice
+    }
+
+    /// Records what an answer said, and chooses who is next: one change, one commit. When the store
+    /// takes long, nobody waits for it.
     pub async fn fail_over(self: &Arc<Self>, word: Word, wanted: &Wanted) -> Choice {
+        let change = self.changing(wanted, Some(word.clone()));
+        match in_time(change).await {
+            Some(choice) => choice,
+            None => {
+                self.record_soon(word);
+                self.choose_meanwhile(wanted)
+            }
+        }
+    }
+
+    /// The change that records a word, if there is one, and who is next. `None`: it did not come to
+    /// pass.
+    fn changing(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        word: Option<Word>,
+    ) -> task::JoinHandle<Option<Choice>> {
         let (pool, wanted) = (Arc::clone(self), wanted.clone());
-        let both = task::spawn_blocking(move || {
+        task::spawn_blocking(move || {
             pool.change(|document| {
-                record(document, &word, pool.now());
+                if let Some(word) = &word {
+                    record(document, word, word.heard_at);
+                }
                 pool.choose_in(document, &wanted).0
             })
-        });
-        both.await.unwrap_or(Choice::Nothing(Nothing::NoneAllowed))
+        })
     }
 
-    /// Records what an answer said, some time soon: nobody waits for it.
+    /// Records what an answer said: at once for this relay, and in the store some time soon.
     pub fn record_soon(self: &Arc<Self>, word: Word) {
         let mut untold = lock(&self.untold);
+        if untold.words.len() == MOST_UNTOLD {
+            untold.words.remove(0);
+        }
         untold.words.push(word);
-        if !std::mem::replace(&mut untold.telling, true) {
-            let pool = Arc::clone(self);
-            task::spawn_blocking(move || pool.tell());
+        if !std::mem::replace(&mut untold.seen_to, true) {
+            tokio::spawn(Arc::clone(self).see_to_the_untold());
         }
     }
 
-    /// Tells the store what is untold, until nothing is.
-    fn tell(&self) {
+    /// Tells the store, until nothing is untold.
+    async fn see_to_the_untold(self: Arc<Self>) {
         loop {
-            let words = {
-                let mut untold = lock(&self.untold);
-                if untold.words.is_empty() {
-                    untold.telling = false;
-                    self.told.notify_all();
-                    return;
-                }
-                std::mem::take(&mut untold.words)
-            };
-            self.change(|document| {
-                for word in &words {
-                    record(document, word, self.now());
-                }
-            });
+            let pool = Arc::clone(&self);
+            let told = task::spawn_blocking(move || pool.tell()).await;
+            if !told.unwrap_or(false) {
+                tokio::time::sleep(TELL_AGAIN).await;
+            }
+            let mut untold = lock(&self.untold);
+            if untold.words.is_empty() {
+                untold.seen_to = false;
+                return;
+            }
         }
     }
 
-    /// Returns when the store was told everything that was to be recorded soon.
+    /// Tells the store what is untold now. Whether it could be told.
+    fn tell(&self) -> bool {
+        let _alone = lock(&self.telling);
+        let words = lock(&self.untold).words.clone();
+        if words.is_empty() {
+            return true;
+        }
+        let told = self.change(|document| {
+            for word in &words {
+                record(document, word, word.heard_at);
+            }
+        });
+        if told.is_some() {
+            lock(&self.untold).words.drain(..words.len());
+        }
+        told.is_some()
+    }
+
+    /// Returns when the store was told everything that was to be recorded soon, or can't be told.
     pub async fn settle(self: &Arc<Self>) {
         let pool = Arc::clone(self);
-        let _ = task::spawn_blocking(move || {
-            let mut untold = lock(&pool.untold);
-            while untold.telling {
-                untold = pool
-                    .told
-                    .wait(untold)
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
-        })
-        .await;
+        let _ = task::spawn_blocking(move || pool.tell()).await;
     }
 
     /// The account with a token that can be used. If it can't be renewed now, one that has not
@@ -247,6 +306,29 @@ impl Pool {
         self.renew(account, Need::Now).await
     }
 
+    /// Renews, time and again, the tokens that a client's own file holds too: a client renews at
+    /// expiry, and the two would race for a token that is single use (DESIGN §2, `codex-launch`).
+    pub async fn stay_ahead(self: Arc<Self>) {
+        loop {
+            self.renew_shared().await;
+            tokio::time::sleep(LOOK_AHEAD_EVERY).await;
+        }
+    }
+
+    /// Renews those of these tokens that expire soon.
+    pub async fn renew_shared(self: &Arc<Self>) {
+        let now = self.now();
+        let accounts = self.read().accounts;
+        for account in accounts.iter().filter(|account| is_due(account, now)) {
+            let token = account.refresh_token.clone();
+            let holders = task::spawn_blocking(move || login::holders(&token, |_| ()));
+            if matches!(holders.await, Ok(Ok(holders)) if !holders.is_empty()) {
+                // What is wrong was complained of; there is another time.
+                let _ = self.renew(account, Need::ExpiresWithin(AHEAD)).await;
+            }
+        }
+    }
+
     async fn renew(
         self: &Arc<Self>,
         account: &Account,
@@ -279,10 +361,11 @@ impl Pool {
         };
         let mut decision = pick::pick(accounts, document.active_index, &request, now);
         if decision == Decision::Nothing(Nothing::NoneAllowed) {
-            // All were tried. Those that turned out to be limited will be back.
+            // All were tried. Those that turned out to be limited will be back; those that need a
+            // login will not.
             request.exclude.clear();
             let later = pick::pick(accounts, document.active_index, &request, now);
-            if let Decision::Limited { .. } = later {
+            if !matches!(later, Decision::Use { .. }) {
                 decision = later;
             }
         }
@@ -300,7 +383,16 @@ impl Pool {
         }
     }
 
+    /// The document, with what the store was not told yet.
     fn read(&self) -> Document {
+        let mut document = self.read_store();
+        for word in &lock(&self.untold).words {
+            record(&mut document, word, word.heard_at);
+        }
+        document
+    }
+
+    fn read_store(&self) -> Document {
         // Taken before the file is read: if it is replaced meanwhile, the next request reads again.
         let stamp = Stamp::of(self.store.path());
         let mut last = lock(&self.last);
@@ -312,14 +404,14 @@ impl Pool {
                 self.remember(&mut document, &last.document);
                 *last = Last { document, stamp };
             }
-            Ok(None) => {}
+            Ok(None) => (self.complain)("the account store is gone"),
             Err(error) => (self.complain)(&error.to_string()),
         }
         last.document.clone()
     }
 
-    /// Changes the document in the store, and where that fails the one that is remembered.
-    fn change<T>(&self, change: impl Fn(&mut Document) -> T) -> T {
+    /// Changes the document in the store. `None`: it could not be changed.
+    fn change<T>(&self, change: impl Fn(&mut Document) -> T) -> Option<T> {
         let known = lock(&self.last).document.clone();
         let changed = store::update(self.store.as_ref(), Absent::Refuse, |document| {
             self.remember(document, &known);
@@ -334,11 +426,11 @@ impl Pool {
                     document,
                     stamp: None,
                 };
-                result
+                Some(result)
             }
             Err(error) => {
                 (self.complain)(&error.to_string());
-                change(&mut lock(&self.last).document)
+                None
             }
         }
     }
@@ -379,6 +471,22 @@ fn record(document: &mut Document, word: &Word, now: UnixMillis) {
         };
         document.accounts[index].record(&word.reading, asked, now);
     }
+}
+
+/// Whether an account's token expires soon. One that never lives long is not renewed all the time.
+fn is_due(account: &Account, now: UnixMillis) -> bool {
+    account.enabled
+        && account.login_required.is_none()
+        && account.fresh_token(now, AHEAD).is_none()
+        && now.since(account.refreshed_at) >= AHEAD
+}
+
+/// What came of a change, unless it takes longer than a client should wait; it goes on then.
+async fn in_time(change: task::JoinHandle<Option<Choice>>) -> Option<Choice> {
+    tokio::time::timeout(STORE_PATIENCE, change)
+        .await
+        .ok()?
+        .ok()?
 }
 
 /// What is behind these locks is whole between any two statements: a panic elsewhere is no reason

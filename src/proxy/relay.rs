@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
 use super::answered::{Answered, Asked};
+use super::entry::Entry;
 use super::failover::{Step, Tries};
 use super::guard::{self, Key};
-use super::log::{Event as LogEvent, Line, Log, millis};
+use super::log::{Event, Log, millis};
+use super::pace::Pace;
 use super::passing::{Passing, Watcher};
 use super::pool::{Choice, Pool, Wanted, Word};
 use super::turns::Turns;
@@ -24,6 +26,7 @@ use super::upstream::{self, Question, TURN_STATE, Upstream};
 use super::{hold, intake, own};
 use crate::account::Account;
 use crate::account::limit::Verdict;
+use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
 
 /// A request that is held looks for an account this often.
@@ -48,6 +51,8 @@ pub struct Relay {
     pub log: Arc<Log>,
     /// Which account gave which turn state.
     pub turns: Turns,
+    /// Who may ask an account that is asked too fast.
+    pub pace: Pace,
     /// The number of the last request.
     pub count: AtomicU64,
 }
@@ -55,8 +60,7 @@ pub struct Relay {
 /// One request on its way.
 pub(super) struct Errand {
     relay: Arc<Relay>,
-    number: u64,
-    started: Instant,
+    entry: Entry,
     question: Question,
     wanted: Wanted,
     /// The client takes the answer as a stream of events.
@@ -69,10 +73,20 @@ pub(super) struct Errand {
 
 /// What came of asking the accounts.
 pub(super) enum Attempt {
-    /// The client's answer.
-    Answer(Response<Answer>),
+    /// An account's answer.
+    Answer(Box<Tried>),
+    /// Nobody has one, and the relay says why.
+    Own(Response<String>),
     /// Every account is limited; this one comes back first.
     Limited { name: String, until: UnixMillis },
+}
+
+/// What came of asking one account.
+pub(super) struct Tried {
+    account: Account,
+    answer: Asked,
+    /// When the account was chosen.
+    asked_at: UnixMillis,
 }
 
 impl Relay {
@@ -85,18 +99,18 @@ impl Relay {
         request: hyper::Request<Incoming>,
     ) -> Result<Response<Answer>, Infallible> {
         let (head, body) = request.into_parts();
+        let entry = self.entry(&head.headers);
         if let Err(status) = guard::admit(&head, &self.key) {
-            return Ok(own::refusal(status).map(full));
+            return Ok(send_own(entry, own::refusal(status)));
         }
         let body = match intake::read(body).await {
             Ok(body) => body,
-            Err(status) => return Ok(own::refusal(status).map(full)),
+            Err(status) => return Ok(send_own(entry, own::refusal(status))),
         };
         let named = intake::Named::of(&head.headers, &body);
         let errand = Errand {
-            number: self.count.fetch_add(1, Ordering::Relaxed),
             relay: self,
-            started: Instant::now(),
+            entry,
             streams: named.stream || intake::accepts_events(&head.headers),
             wanted: Wanted {
                 model: named.model,
@@ -113,6 +127,13 @@ impl Relay {
         };
         Ok(errand.run().await)
     }
+
+    fn entry(&self, headers: &HeaderMap) -> Entry {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let session = headers.get("session-id").and_then(|id| id.to_str().ok());
+        let session = session.map(str::to_owned);
+        Entry::new(Arc::clone(&self.log), self.pool.clock(), number, session)
+    }
 }
 
 impl Errand {
@@ -120,9 +141,11 @@ impl Errand {
     async fn run(mut self) -> Response<Answer> {
         loop {
             match self.attempt().await {
-                Attempt::Answer(answer) => return answer,
+                Attempt::Answer(tried) => return self.pass_on(*tried),
+                Attempt::Own(answer) => return send_own(self.entry, answer),
                 Attempt::Limited { name, until } if !self.can_wait(until) => {
-                    return self.all_limited(&name, until);
+                    let answer = self.all_limited(&name, until);
+                    return send_own(self.entry, answer);
                 }
                 Attempt::Limited { until, .. } if self.streams && until > self.next_look() => {
                     return hold::hold(self, until);
@@ -142,19 +165,14 @@ impl Errand {
             let account = match choice {
                 Choice::Account(account) => *account,
                 Choice::Limited { name, until } => return Attempt::Limited { name, until },
-                Choice::Nothing(nothing) => {
-                    return Attempt::Answer(match last {
-                        Some((account, answer)) => self.pass_on(account, answer),
-                        None => self.own(own::nobody(nothing)),
-                    });
-                }
+                Choice::Nothing(nothing) => return nobody_else(last, nothing),
             };
-            let (account, answer, next) = self.ask_as(account).await;
+            let (tried, next) = self.ask_as(account).await;
             match next {
-                None => return Attempt::Answer(self.pass_on(account, answer)),
+                None => return Attempt::Answer(Box::new(tried)),
                 Some(next) => choice = next,
             }
-            last = Some((account, answer));
+            last = Some(tried);
         }
     }
 
@@ -174,54 +192,77 @@ impl Errand {
     }
 
     /// Asks as one account, until the answer is the client's or another account is to be asked.
-    async fn ask_as(&mut self, mut account: Account) -> (Account, Asked, Option<Choice>) {
+    async fn ask_as(&mut self, account: Account) -> (Tried, Option<Choice>) {
         self.tries.turn_to_another();
-        match self.relay.pool.with_token(&account).await {
-            Ok(fresh) => account = fresh,
+        let mut account = match self.relay.pool.with_token(&account).await {
+            Ok(fresh) => fresh,
             Err(error) => {
                 let reason = error.to_string();
-                self.wanted.tried.push(account.clone());
-                let next = self.choose().await;
-                return (account, Asked::Nothing { reason }, Some(next));
+                let tried = self.tried(account, Asked::NoToken { reason });
+                return self.leave(tried).await;
             }
-        }
+        };
+        let relay = Arc::clone(&self.relay);
+        let mut turn = relay.pace.turn(&account).await;
         loop {
-            let asked_at = self.chosen_at;
             let sent = Instant::now();
             let answer = self.ask(&account).await;
-            let step = self.tries.step(answer.outcome(), self.relay.pool.now());
+            let step = self.tries.step(answer.outcome(), relay.pool.now());
             self.write_answer(&account, &answer, step, sent);
             match step {
                 Step::PassOn => {
-                    self.record(&account, &answer, asked_at);
-                    return (account, answer, None);
+                    relay.pace.served(&turn);
+                    let tried = self.tried(account, answer);
+                    self.record(&tried);
+                    return (tried, None);
                 }
                 Step::Again(after) => tokio::time::sleep(after).await,
-                Step::Refresh => match self.relay.pool.with_other_token(&account).await {
+                Step::Wait(wait) => match relay.pace.turn_again(turn, wait).await {
+                    Some(another) => turn = another,
+                    None => {
+                        self.tries.hop();
+                        let tried = self.tried(account, answer);
+                        return self.leave(tried).await;
+                    }
+                },
+                Step::Refresh => match relay.pool.with_other_token(&account).await {
                     Ok(fresh) => account = fresh,
                     Err(_) => {
-                        self.wanted.tried.push(account.clone());
-                        let next = self.choose().await;
-                        return (account, answer, Some(next));
+                        let tried = self.tried(account, answer);
+                        return self.leave(tried).await;
                     }
                 },
                 Step::Next => {
-                    self.wanted.tried.push(account.clone());
-                    let next = match self.word(&account, &answer, asked_at) {
-                        Some(word) => self.fail_over(word).await,
-                        None => self.choose().await,
-                    };
-                    return (account, answer, Some(next));
+                    let tried = self.tried(account, answer);
+                    return self.leave(tried).await;
                 }
             }
         }
     }
 
+    const fn tried(&self, account: Account, answer: Asked) -> Tried {
+        Tried {
+            account,
+            answer,
+            asked_at: self.chosen_at,
+        }
+    }
+
+    /// Turns to the next account, and records what the answer of this one said.
+    async fn leave(&mut self, tried: Tried) -> (Tried, Option<Choice>) {
+        self.wanted.tried.push(tried.account.clone());
+        let next = match self.word(&tried) {
+            Some(word) => self.fail_over(word).await,
+            None => self.choose().await,
+        };
+        (tried, Some(next))
+    }
+
     /// Asks once, and reads as much of the answer as it takes to judge it.
     async fn ask(&self, account: &Account) -> Asked {
         let relay = &self.relay;
-        let turn_state = self.question.headers.get(TURN_STATE);
-        let keeps_turn = turn_state.is_some_and(|turn| relay.turns.is_of(turn, account));
+        let mut states = self.question.headers.get_all(TURN_STATE).iter();
+        let keeps_turn = states.all(|state| relay.turns.is_of(state, account));
         let asking = async {
             let answer = relay
                 .upstream
@@ -243,7 +284,7 @@ impl Errand {
 
     /// Whether the request may be held so long.
     pub(super) fn can_wait(&self, until: UnixMillis) -> bool {
-        self.started.elapsed() + until.since(self.relay.pool.now()) <= self.relay.max_wait
+        self.entry.age() + until.since(self.relay.pool.now()) <= self.relay.max_wait
     }
 
     /// Waits for an account to come back, but no longer than until the next look.
@@ -258,30 +299,30 @@ impl Errand {
         self.relay.pool.now().plus(LOOK_AGAIN)
     }
 
-    fn word(&self, account: &Account, answer: &Asked, asked_at: UnixMillis) -> Option<Word> {
-        let Asked::Answer(answer) = answer else {
+    fn word(&self, tried: &Tried) -> Option<Word> {
+        let Asked::Answer(answer) = &tried.answer else {
             return None;
         };
-        let reading = &answer.reading;
         // That a login is dead only the issuer can say, and a refused token was renewed already.
         let no_proof = matches!(
-            reading.verdict,
+            answer.reading.verdict,
             Verdict::LoginRequired { .. } | Verdict::Unauthorized { .. }
         );
         (!no_proof).then(|| Word {
-            account: account.clone(),
-            reading: reading.clone(),
-            asked_at,
+            account: tried.account.clone(),
+            reading: answer.reading.clone(),
+            asked_at: tried.asked_at,
+            heard_at: self.relay.pool.now(),
             model: self.wanted.model.clone(),
         })
     }
 
-    fn record(&self, account: &Account, answer: &Asked, asked_at: UnixMillis) {
-        if let Some(word) = self.word(account, answer, asked_at) {
+    fn record(&self, tried: &Tried) {
+        if let Some(word) = self.word(tried) {
             // A success lifts marks; where there are none, it is no news.
             let says_nothing = word.reading.windows.is_empty()
                 && match word.reading.verdict {
-                    Verdict::Ok => account.limits().is_empty(),
+                    Verdict::Ok => tried.account.limits().is_empty(),
                     Verdict::Server | Verdict::Other => true,
                     _ => false,
                 };
@@ -291,60 +332,47 @@ impl Errand {
         }
     }
 
-    fn pass_on(&self, account: Account, answer: Asked) -> Response<Answer> {
-        let Answered { head, body, .. } = match answer {
+    pub(super) fn pass_on(mut self, tried: Tried) -> Response<Answer> {
+        let Answered {
+            head,
+            body,
+            reading,
+        } = match tried.answer {
             Asked::Answer(answer) => *answer,
-            Asked::Nothing { reason } => return self.own(own::bad_gateway(&reason)),
+            Asked::Nothing { reason } => {
+                return send_own(self.entry, own::bad_gateway(&reason));
+            }
+            Asked::NoToken { reason } => return send_own(self.entry, own::no_token(&reason)),
         };
+        self.entry.account = Some(tried.account.name().to_owned());
+        self.entry.verdict = Some(reading.verdict.word());
+        self.entry.note_head(head.status.as_u16());
         let mut response = Response::new(());
         *response.status_mut() = head.status;
         *response.headers_mut() = upstream::answer_headers(&head.headers);
-        let passing = Passing {
-            content: body,
-            account: account.name().to_owned(),
-            session: self.session(),
-            watcher: Watcher {
-                pool: Arc::clone(&self.relay.pool),
-                head: head.headers,
-                account,
-                model: self.wanted.model.clone(),
-                asked_at: self.relay.pool.now(),
-            },
-            log: Arc::clone(&self.relay.log),
-            number: self.number,
-            started: self.started,
-            status: head.status,
-            first_byte: None,
-            bytes: 0,
-            whole: false,
+        let watcher = Watcher {
+            pool: Arc::clone(&self.relay.pool),
+            head: head.headers,
+            account: tried.account,
+            model: self.wanted.model,
+            asked_at: tried.asked_at,
         };
+        let passing = Passing::new(body, watcher, self.entry);
         response.map(|()| passing.boxed_unsync())
     }
 
-    pub(super) fn all_limited(&self, name: &str, until: UnixMillis) -> Response<Answer> {
-        self.own(own::all_limited(name, until, self.relay.pool.now()))
+    pub(super) fn all_limited(&self, name: &str, until: UnixMillis) -> Response<String> {
+        own::all_limited(name, until, self.relay.pool.now())
     }
 
-    /// An answer of the relay's own.
-    fn own(&self, response: Response<String>) -> Response<Answer> {
-        self.relay.log.write(&Line {
-            at: self.relay.pool.now(),
-            request: self.number,
-            event: LogEvent::Done {
-                session: self.session().as_deref(),
-                account: None,
-                status: response.status().as_u16(),
-                first_byte_ms: None,
-                bytes: response.body().len() as u64,
-                whole: true,
-            },
-        });
-        response.map(full)
+    /// Sends an answer of the relay's own.
+    pub(super) fn send_own(self, answer: Response<String>) -> Response<Answer> {
+        send_own(self.entry, answer)
     }
 
-    fn session(&self) -> Option<String> {
-        let value = self.question.headers.get("session-id")?;
-        value.to_str().ok().map(str::to_owned)
+    /// The head goes out before there is an answer.
+    pub(super) fn note_head(&mut self, status: StatusCode) {
+        self.entry.note_head(status.as_u16());
     }
 
     fn write_answer(&self, account: &Account, answer: &Asked, step: Step, sent: Instant) {
@@ -353,25 +381,32 @@ impl Errand {
                 Some(answer.head.status.as_u16()),
                 answer.reading.verdict.word(),
             ),
-            Asked::Nothing { reason } => (None, reason.as_str()),
+            Asked::Nothing { reason } | Asked::NoToken { reason } => (None, reason.as_str()),
         };
-        self.relay.log.write(&Line {
-            at: self.relay.pool.now(),
-            request: self.number,
-            event: LogEvent::Answer {
-                account: account.name(),
-                status,
-                verdict,
-                step: match step {
-                    Step::PassOn => "pass-on",
-                    Step::Again(_) => "again",
-                    Step::Refresh => "refresh",
-                    Step::Next => "next",
-                },
-                head_ms: millis(sent.elapsed()),
-            },
+        self.entry.write(Event::Answer {
+            account: account.name(),
+            status,
+            verdict,
+            step: step.word(),
+            head_ms: millis(sent.elapsed()),
         });
     }
+}
+
+/// When there is no other account to ask: the last answer, unless the person has to do something
+/// before there can be a better one.
+fn nobody_else(last: Option<Tried>, nothing: Nothing) -> Attempt {
+    match last {
+        Some(tried) if nothing != Nothing::LoginRequired => Attempt::Answer(Box::new(tried)),
+        _ => Attempt::Own(own::nobody(nothing)),
+    }
+}
+
+fn send_own(mut entry: Entry, answer: Response<String>) -> Response<Answer> {
+    entry.note_head(answer.status().as_u16());
+    entry.note_bytes(answer.body().len());
+    entry.note_end();
+    answer.map(full)
 }
 
 fn full(text: String) -> Answer {

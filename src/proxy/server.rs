@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::guard::{Key, PREFIX};
 use super::log::{Event, Line, Log};
+use super::pace::Pace;
 use super::pool::Pool;
 use super::relay::Relay;
 use super::turns::Turns;
@@ -27,6 +28,9 @@ use crate::store::Store;
 
 /// How long a client may take for the head of a request.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The start waits so long for tokens that are to be renewed first.
+const FIRST_LOOK_AHEAD: Duration = Duration::from_secs(5);
 
 /// How a relay is to be.
 #[derive(Debug)]
@@ -56,6 +60,7 @@ pub struct Proxy {
     address: SocketAddr,
     pool: Arc<Pool>,
     accepting: JoinHandle<()>,
+    staying_ahead: JoinHandle<()>,
 }
 
 impl Proxy {
@@ -88,12 +93,16 @@ impl Proxy {
             head_patience: settings.head_patience,
             log,
             turns: Turns::default(),
+            pace: Pace::default(),
             count: AtomicU64::new(1),
         });
+        // A client that starts now may find its token expired.
+        let _ = tokio::time::timeout(FIRST_LOOK_AHEAD, pool.renew_shared()).await;
         Ok(Self {
             address,
-            pool,
             accepting: tokio::spawn(accept(listener, relay)),
+            staying_ahead: tokio::spawn(Arc::clone(&pool).stay_ahead()),
+            pool,
         })
     }
 
@@ -105,6 +114,7 @@ impl Proxy {
 
     /// Ends all connections, and tells the store what it was not told yet.
     pub async fn stop(self) {
+        self.staying_ahead.abort();
         self.accepting.abort();
         let _ = self.accepting.await;
         self.pool.settle().await;
@@ -117,6 +127,7 @@ fn complaints(log: &Arc<Log>, clock: Clock) -> Box<dyn Fn(&str) + Send + Sync> {
         log.write(&Line {
             at: clock.now(),
             request: 0,
+            session: None,
             event: Event::Trouble { message },
         });
     })

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 /// What happens when it is asked once more.
@@ -19,8 +19,9 @@ pub(crate) enum Then {
     Stay,
     /// The connection is closed in good order.
     Close,
-    /// The connection is reset.
-    Reset,
+    /// The connection is reset, once the test says so: what was said before is lost with it where
+    /// nobody has read it yet.
+    Reset(mpsc::Receiver<()>),
     /// More, so many times; then the connection stays open.
     Repeat(Vec<u8>, usize),
     /// More, until the client is gone.
@@ -100,7 +101,7 @@ impl Wire {
         self.state.lock().expect("a state").asked.clone()
     }
 
-    /// How often it saw a client go in the middle of an answer.
+    /// How often it saw a client go.
     pub(crate) fn gone(&self) -> usize {
         self.state.lock().expect("a state").gone
     }
@@ -128,7 +129,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         match turn.then {
             Then::Stay => {}
             Then::Close => return Ok(()),
-            Then::Reset => return reset(&stream),
+            Then::Reset(told) => {
+                let _ = told.recv();
+                return reset(&stream);
+            }
             Then::Repeat(more, times) => {
                 for _ in 0..times {
                     stream.write_all(&more)?;
@@ -136,11 +140,11 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
             }
             Then::Forever(more) => {
                 while stream.write_all(&more).is_ok() {}
-                state.lock().expect("a state").gone += 1;
-                return Ok(());
+                break;
             }
         }
     }
+    state.lock().expect("a state").gone += 1;
     Ok(())
 }
 
