@@ -29,6 +29,7 @@ mod relay_encoded;
 mod relay_http;
 mod relay_log;
 mod relay_trouble;
+mod service;
 mod store;
 mod support;
 mod token;

@@ -22,7 +22,7 @@ use crate::net::endpoint::Endpoint;
 use crate::proxy::guard::Key;
 use crate::proxy::log::Log;
 use crate::proxy::{Proxy, Settings};
-use crate::store;
+use crate::store::{self, Store};
 
 /// Relay requests, each as an account that can be used now
 ///
@@ -108,9 +108,10 @@ impl super::Command for ProxyCommand {
         let settings = self
             .rotation
             .settings(shell, self.listen, key.clone(), log)?;
+        let accounts = usable_accounts(shell)?;
         let runtime = runtime()?;
         runtime.block_on(async {
-            let proxy = Proxy::start(shell.accounts()?, settings)
+            let proxy = Proxy::start(accounts, settings)
                 .await
                 .map_err(|error| cannot_listen(self.listen, &error))?;
             let mut end = End::watch()?;
@@ -187,6 +188,16 @@ pub fn random_key() -> Result<Key, Error> {
 #[must_use]
 pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
     Error::new(Code::Io, format!("can't listen on {address}: {error}"))
+}
+
+/// Where the accounts are. A relay outlives a store that breaks, but is of no use with one that is
+/// broken when it starts.
+fn usable_accounts(shell: &Shell) -> Result<Box<dyn Store>, Error> {
+    let accounts = shell.accounts()?;
+    if shell.read(accounts.as_ref())?.accounts.is_empty() {
+        return Err(Error::no_accounts());
+    }
+    Ok(accounts)
 }
 
 fn key_of_file(path: &std::path::Path) -> Result<Key, Error> {
