@@ -52,10 +52,19 @@ impl Key {
         let bearer = headers
             .get_all(AUTHORIZATION)
             .iter()
-            .filter_map(|value| value.as_bytes().strip_prefix(b"Bearer "));
+            .filter_map(|value| bearer(value.as_bytes()));
         let own = headers.get_all(KEY_HEADER).iter().map(|v| v.as_bytes());
         bearer.chain(own).any(|shown| self.is(shown))
     }
+}
+
+/// The token in an `Authorization` of the scheme `Bearer`, whose name has no case (RFC 9110 §11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer".len())?;
+    let token = token.strip_prefix(b" ")?;
+    scheme
+        .eq_ignore_ascii_case(b"Bearer")
+        .then(|| token.trim_ascii_start())
 }
 
 /// Why a request is refused: the status that says so, and no detail.
@@ -64,7 +73,8 @@ impl Key {
 /// With the status, when the request must not be served.
 pub fn admit(request: &request::Parts, key: &Key) -> Result<(), StatusCode> {
     let headers = &request.headers;
-    if request.method == Method::CONNECT {
+    // The answer to TRACE is the request, with what was put into it on the way.
+    if matches!(request.method, Method::CONNECT | Method::TRACE) {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     // A page that had its own name resolve to this machine still sends that name.
@@ -110,18 +120,27 @@ fn is_loopback_host(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// The prefix, and no segment that would lead out of it once somebody resolves it.
+/// What one reader of a path takes for a character and another for a slash, or for the beginning of
+/// one of these.
+const DISGUISES: [&str; 4] = ["\\", "%5c", "%2f", "%25"];
+
+/// The prefix, and nothing that would lead out of it once somebody resolves it.
 fn is_served(uri: &Uri) -> bool {
-    let path = uri.path();
-    let below = path
+    let below = uri
+        .path()
         .strip_prefix(PREFIX)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = uri.path().to_ascii_lowercase();
     below
-        && !path.contains('\\')
-        && !path.split('/').any(|segment| {
-            let plain = segment.to_ascii_lowercase().replace("%2e", ".");
-            plain == "." || plain == ".."
-        })
+        && !DISGUISES.iter().any(|disguise| path.contains(disguise))
+        && !path.split('/').any(is_dots)
+}
+
+/// A dot segment, with its dots encoded or not, and with parameters or not.
+fn is_dots(segment: &str) -> bool {
+    let plain = segment.replace("%2e", ".");
+    let name = plain.split(';').next().unwrap_or_default();
+    name == "." || name == ".."
 }
 
 #[cfg(test)]
@@ -144,9 +163,19 @@ mod tests {
     #[test]
     fn the_key_as_bearer_or_in_its_own_header() {
         assert_eq!(judge("/codex/responses", &[HOST, KEY]), Ok(()));
-        let bearer = ("authorization", "Bearer the-key");
-        assert_eq!(judge("/codex/responses", &[HOST, bearer]), Ok(()));
-        for wrong in [("authorization", "Bearer the-kex"), ("cookie", "the-key")] {
+        for bearer in ["Bearer the-key", "bearer the-key", "BEARER  the-key"] {
+            let bearer = ("authorization", bearer);
+            assert_eq!(judge("/codex/responses", &[HOST, bearer]), Ok(()));
+        }
+        for wrong in [
+            ("authorization", "Bearer the-kex"),
+            ("authorization", "Bearer the-key "),
+            ("authorization", "Bearer"),
+            ("authorization", "Bearerthe-key"),
+            ("authorization", "Basic the-key"),
+            ("authorization", "the-key"),
+            ("cookie", "the-key"),
+        ] {
             assert_eq!(
                 judge("/codex/responses", &[HOST, wrong]),
                 Err(StatusCode::UNAUTHORIZED)
@@ -191,11 +220,49 @@ mod tests {
             "/codex/../wham/usage",
             "/codex/%2e%2E/wham",
             "/codex/..\\wham",
+            "/codex/..%2fwham",
+            "/codex/..%2Fwham",
+            "/codex/..%5Cwham",
+            "/codex/%252e%252e/wham",
+            "/codex/..;/wham",
+            "/codex/..;x=1/wham",
+            "/codex/%2e.;/wham",
+            "/codex/.;/wham",
+            "/codex/..",
         ] {
             assert_eq!(
                 judge(path, &[HOST, KEY]),
                 Err(StatusCode::NOT_FOUND),
                 "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn dots_and_parameters_inside_a_name_are_served() {
+        for path in [
+            "/codex/files/a..b",
+            "/codex/files/...;x",
+            "/codex/files/%C3%A9;x=..",
+            "/codex/responses?path=/../..%2f",
+        ] {
+            assert_eq!(judge(path, &[HOST, KEY]), Ok(()), "{path}");
+        }
+    }
+
+    #[test]
+    fn no_tunnel_and_no_echo() {
+        for method in [Method::CONNECT, Method::TRACE] {
+            let request = Request::builder()
+                .method(method.clone())
+                .uri("/codex/responses")
+                .header(HOST.0, HOST.1)
+                .header(KEY.0, KEY.1);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(
+                admit(&parts, &Key::new(Secret::new("the-key"))),
+                Err(StatusCode::METHOD_NOT_ALLOWED),
+                "{method}"
             );
         }
     }
