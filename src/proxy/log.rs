@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,9 +12,17 @@ use serde::Serialize;
 
 use crate::account::time::UnixMillis;
 use crate::store::commit;
+use crate::store::lock::{self, Patience};
 
 /// At this size the file becomes the one before, and a new one is begun.
 const LARGEST: u64 = 1 << 20;
+
+/// The lock is held for one rename. Whoever holds it longer was stopped in the middle, and a line
+/// is worth more than the bound.
+const PATIENCE: Patience = Patience {
+    quiet: Duration::from_millis(200),
+    most: Duration::from_millis(200),
+};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -22,11 +31,11 @@ pub struct Log {
     to_stderr: bool,
 }
 
+/// A file that other relays write too, and may put aside at any time.
 #[derive(Debug)]
 struct Bounded {
     path: PathBuf,
     file: File,
-    length: u64,
 }
 
 /// One line.
@@ -112,13 +121,10 @@ impl Log {
     /// When the file can't be opened.
     pub fn in_file(path: &Path, to_stderr: bool) -> io::Result<Self> {
         commit::make_folder(path)?;
-        let file = open(path)?;
-        let length = file.metadata()?.len();
         Ok(Self {
             file: Some(Mutex::new(Bounded {
                 path: path.to_owned(),
-                file,
-                length,
+                file: open(path)?,
             })),
             to_stderr,
         })
@@ -141,14 +147,41 @@ impl Log {
 }
 
 impl Bounded {
+    /// Appends a line by one write, which no other comes between.
     fn write(&mut self, text: &str) -> io::Result<()> {
-        if self.length >= LARGEST {
+        self.follow()?;
+        if self.is_full()? {
+            self.put_aside()?;
+        }
+        self.file.write_all(text.as_bytes())
+    }
+
+    /// Turns to the file at the path, if another relay put this one aside.
+    fn follow(&mut self) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        let there = fs::metadata(&self.path);
+        if !there.is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
+            self.file = open(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() >= LARGEST)
+    }
+
+    /// Makes this file the one before, and begins a new one.
+    fn put_aside(&mut self) -> io::Result<()> {
+        let lock = commit::with_suffix(&self.path, ".lock");
+        let Some(_lock) = lock::exclusive(&lock, PATIENCE, |_| {})? else {
+            return Ok(());
+        };
+        // Another relay may have done it while this one waited.
+        self.follow()?;
+        if self.is_full()? {
             fs::rename(&self.path, commit::with_suffix(&self.path, ".1"))?;
             self.file = open(&self.path)?;
-            self.length = 0;
         }
-        self.file.write_all(text.as_bytes())?;
-        self.length += text.len() as u64;
         Ok(())
     }
 }
@@ -160,7 +193,66 @@ fn open(path: &Path) -> io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
+
 /// Whole milliseconds, for a line.
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_that_write_one_file_keep_it_bounded_and_its_lines_whole() {
+        const WRITERS: u64 = 4;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.log");
+        let message = "x".repeat(2000);
+        let write = |request| {
+            let log = Log::in_file(&path, false).unwrap();
+            for number in 0..1000 {
+                log.write(&Line {
+                    at: UnixMillis::from_secs(number),
+                    request,
+                    event: Event::Trouble { message: &message },
+                });
+            }
+        };
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                scope.spawn(move || write(writer));
+            }
+        });
+        let full = fs::read_to_string(commit::with_suffix(&path, ".1")).unwrap();
+        let new = fs::read_to_string(&path).unwrap();
+        // Each may have been about to write a last line.
+        let most = LARGEST + WRITERS * 2100;
+        assert!(
+            (LARGEST..most).contains(&(full.len() as u64)),
+            "{}",
+            full.len()
+        );
+        assert!((new.len() as u64) < most, "{}", new.len());
+        for line in full.lines().chain(new.lines()) {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["message"], message.as_str());
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.log");
+        let log = Log::in_file(&path, false).unwrap();
+        let line = Line {
+            at: UnixMillis::NEVER,
+            request: 1,
+            event: Event::Trouble { message: "none" },
+        };
+        log.write(&line);
+        fs::remove_file(&path).unwrap();
+        log.write(&line);
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    }
 }
