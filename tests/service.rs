@@ -49,3 +49,41 @@ fn a_store_that_others_can_read_starts_no_relay() {
     --- exit 77
     ");
 }
+
+/// A command before which a process is no more than a person's other ones. That needs no telling
+/// where the tests do not run as root.
+#[cfg(target_os = "linux")]
+fn as_a_person() -> &'static str {
+    if nix::unistd::geteuid().is_root() {
+        "setpriv --bounding-set=-all"
+    } else {
+        "env"
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_other_process_looks_into_a_relay() {
+    let home = home();
+    let person = as_a_person();
+    let look = "grep -qz '^HOME=' /proc/$pid/environ && echo seen || echo hidden";
+    let relay = home.sh(&format!(
+        "mkfifo end ready; exec {person} sh -c 'codex-proxy <end >ready & pid=$!; exec 3>end; \
+         read -r record <ready; {look}; exec 3>&-; wait'"
+    ));
+    assert_eq!(relay.stdout, "hidden\n", "{relay}");
+    assert!(relay.stderr.contains("Permission denied"), "{relay}");
+    // Its client is a program like any other.
+    let launch = home.sh(&format!(
+        "exec {person} codex-launch sh -c 'pid=$PPID; {look}; pid=$$; {look}'"
+    ));
+    assert_eq!(launch.stdout, "hidden\nseen\n", "{launch}");
+}
+
+#[test]
+fn a_client_keeps_the_persons_limit_of_core_dumps() {
+    let home = home();
+    let shown = home.sh("ulimit -Sc \"$(ulimit -Hc)\"; ulimit -c; codex-launch sh -c 'ulimit -c'");
+    let (before, inside) = shown.stdout.split_once('\n').expect("two lines");
+    assert_eq!(before, inside.trim(), "{shown}");
+}

@@ -47,6 +47,7 @@ impl super::Command for Launch {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
+        super::memory::hide();
         let mut command = self.command.iter().cloned();
         let program = command.next().unwrap_or_else(|| OsString::from("opencode"));
         let account_id = some_account(shell)?;

@@ -11,6 +11,7 @@ pub mod child;
 pub mod complete;
 pub mod exit;
 pub mod launch;
+pub mod memory;
 pub mod oauth_login;
 pub mod proxy;
 pub mod ratelimit_mark;

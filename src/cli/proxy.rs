@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use super::account_pick::strategy;
 use super::args::{self, Common};
 use super::exit::{Code, Error};
-use super::record;
 use super::shell::Shell;
+use super::{memory, record};
 use crate::account::pick::Strategy;
 use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
@@ -91,6 +91,7 @@ impl super::Command for ProxyCommand {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
+        memory::hide_for_good();
         if !self.listen.ip().is_loopback() {
             return Err(Error::new(
                 Code::Usage,
