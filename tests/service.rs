@@ -2,10 +2,17 @@
 //! and what it keeps to itself.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+
+use codex_accounts::rehearse::Script;
 
 use super::support::Home;
 use super::support::accounts::{account, store};
+use super::support::relay::Setting;
+
+const KEY: &str = "a-key-of-the-persons-own";
 
 fn home() -> Home {
     let home = Home::new();
@@ -48,6 +55,122 @@ fn a_store_that_others_can_read_starts_no_relay() {
     hint: chmod 600 '$HOME/.local/share/opencode/openai-codex-accounts.json'
     --- exit 77
     ");
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    let home = home();
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
+        let shown = home.sh(&format!("codex-proxy --listen {address}"));
+        insta::allow_duplicates!(insta::assert_snapshot!(shown, @r"
+        --- stderr
+        codex-proxy: error: --listen takes a loopback address, like 127.0.0.1:8080
+        --- exit 2
+        "));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let home = home();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    insta::assert_snapshot!(home.sh(&format!("codex-proxy --listen {address}")), @r"
+    --- stderr
+    codex-proxy: error: can't listen on 127.0.0.1:PORT: Address already in use (os error 98)
+    --- exit 74
+    ");
+}
+
+#[test]
+fn the_key_of_a_file_lets_in() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    home.write("key", format!("{KEY}\nand what follows\n"));
+    let setting = Setting::of(home, pretend, &["--key-file", "key"]);
+    assert_eq!(setting.ready("key"), KEY);
+    assert_eq!(setting.ask().status, 200);
+}
+
+#[test]
+fn a_key_that_can_be_guessed_is_refused() {
+    let home = home();
+    for key in ["", "fifteen-letters", "\nthe-key-is-in-the-second-line"] {
+        home.write("key", key);
+        insta::allow_duplicates!(
+            insta::assert_snapshot!(home.sh("codex-proxy --key-file key"), @r"
+        --- stderr
+        codex-proxy: error: the key in 'key' is shorter than 16 characters
+        hint: make one with: head -c 32 /dev/urandom | base64
+        --- exit 78
+        ")
+        );
+    }
+}
+
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    let home = home();
+    let path = home.write("key", KEY);
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).expect("mode");
+    insta::assert_snapshot!(home.sh("codex-proxy --key-file key"), @r"
+    --- stderr
+    codex-proxy: error: 'key' can be read or written by others (mode 0644)
+    hint: chmod 600 'key'
+    --- exit 77
+    ");
+}
+
+/// What is said to these bytes.
+fn answer_to(setting: &Setting, question: &str) -> String {
+    let url = setting.ready("url").strip_prefix("http://");
+    let address = url
+        .and_then(|url| url.split('/').next())
+        .expect("an address");
+    let key = setting.ready("key");
+    let question = question.replace("HERE", address).replace("KEY", key);
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.write_all(question.as_bytes()).expect("a question");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn what_is_not_served_is_refused_without_detail() {
+    let setting = Setting::new(Script::with_accounts(1), &[]);
+    for (line, key, status) in [
+        ("CONNECT backend.example:443", "KEY", 405),
+        ("TRACE /codex/responses", "KEY", 405),
+        ("GET http://backend.example/codex/models", "KEY", 421),
+        ("GET /codex/models", "WRONG", 401),
+        ("GET /codex/..%2fwham/usage", "KEY", 404),
+        ("GET /codex/..;/wham/usage", "KEY", 404),
+    ] {
+        let question = format!(
+            "{line} HTTP/1.1\r\nHost: HERE\r\nX-Codex-Accounts-Key: {key}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        let answer = answer_to(&setting, &question);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{line}: {head}"
+        );
+        assert_eq!(body, "", "{line}");
+    }
+    assert!(setting.pretend.seen().is_empty(), "nobody was asked");
+}
+
+#[test]
+fn absolute_form_to_the_relay_itself_is_served() {
+    let setting = Setting::new(Script::with_accounts(1), &[]);
+    let answer = answer_to(
+        &setting,
+        "POST http://HERE/codex/responses HTTP/1.1\r\nHost: HERE\r\n\
+         authorization: bearer KEY\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    );
+    assert!(answer.contains("answered by one@example.com"), "{answer}");
 }
 
 /// A command before which a process is no more than a person's other ones. That needs no telling

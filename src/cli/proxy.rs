@@ -1,9 +1,10 @@
 //! `codex-proxy`: the rotating relay as a command. It prints its address and key once it accepts
 //! connections, and serves until it is told to end.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -201,8 +202,12 @@ fn usable_accounts(shell: &Shell) -> Result<Box<dyn Store>, Error> {
     Ok(accounts)
 }
 
-fn key_of_file(path: &std::path::Path) -> Result<Key, Error> {
-    let text = std::fs::read_to_string(path).map_err(store::Error::io(path))?;
+fn key_of_file(path: &Path) -> Result<Key, Error> {
+    let mut file = File::open(path).map_err(store::Error::io(path))?;
+    store::refuse_exposed(path, &file)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)
+        .map_err(store::Error::io(path))?;
     let key = text.lines().next().unwrap_or_default().trim();
     if key.len() < 16 {
         return Err(Error::hinted(

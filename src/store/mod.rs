@@ -241,8 +241,12 @@ fn read_file(path: &Path) -> Result<Option<Document>, Error> {
         })
 }
 
+/// Refuses a file with a secret in it that others could read or write.
+///
+/// # Errors
+/// When it is such a file, or the system doesn't say.
 #[cfg(unix)]
-fn refuse_exposed(path: &Path, file: &fs::File) -> Result<(), Error> {
+pub fn refuse_exposed(path: &Path, file: &fs::File) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     let mode = file
         .metadata()
@@ -259,8 +263,12 @@ fn refuse_exposed(path: &Path, file: &fs::File) -> Result<(), Error> {
     })
 }
 
+/// There is nothing to see here of who else can read it.
+///
+/// # Errors
+/// Never.
 #[cfg(not(unix))]
-fn refuse_exposed(_: &Path, _: &fs::File) -> Result<(), Error> {
+pub fn refuse_exposed(_: &Path, _: &fs::File) -> Result<(), Error> {
     Ok(())
 }
 
