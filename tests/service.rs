@@ -4,13 +4,19 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
 
 use codex_accounts::rehearse::Script;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::support::Home;
 use super::support::accounts::{account, store};
 use super::support::relay::Setting;
+use super::support::stage::LONG;
 
 const KEY: &str = "a-key-of-the-persons-own";
 
@@ -171,6 +177,119 @@ fn absolute_form_to_the_relay_itself_is_served() {
          authorization: bearer KEY\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
     );
     assert!(answer.contains("answered by one@example.com"), "{answer}");
+}
+
+/// A relay as systemd starts one; killed when dropped.
+struct Service(Child);
+
+impl Service {
+    /// With a listener as descriptor 3. `sh` becomes the command, and the process stays the same.
+    fn start(home: &Home, listener: &TcpListener, args: &[&str]) -> Service {
+        let socket = OwnedFd::from(listener.try_clone().expect("a socket"));
+        let script = "exec 3<&0 </dev/null; \
+                      LISTEN_FDS=1 LISTEN_PID=$$ exec codex-proxy \"$@\"";
+        let child = home
+            .std_command("sh")
+            .args(["-c", script, "sh"])
+            .args(args)
+            .stdin(socket)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        Service(child)
+    }
+
+    /// What it said, when it has ended.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.0.wait().expect("an end");
+        let mut said = String::new();
+        let mut stderr = self.0.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut said).expect("text");
+        (status.code(), said)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The socket of a service manager, and its name. Not in the home: such a name must be short.
+fn manager(home: &mut Home) -> (tempfile::TempDir, UnixDatagram) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(LONG)).expect("a time");
+    home.set("NOTIFY_SOCKET", path);
+    (folder, socket)
+}
+
+fn heard(manager: &UnixDatagram) -> String {
+    let mut message = [0; 256];
+    let length = manager.recv(&mut message).expect("a message");
+    String::from_utf8_lossy(&message[..length])
+        .trim()
+        .to_owned()
+}
+
+#[test]
+fn a_service_manager_hears_when_it_is_ready_and_when_it_stops() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    let (_folder, manager) = manager(&mut home);
+    let setting = Setting::of(home, pretend, &[]);
+    assert_eq!(heard(&manager), "READY=1");
+    assert_eq!(setting.ask().status, 200);
+    assert!(setting.relay.end().success());
+    assert_eq!(heard(&manager), "STOPPING=1");
+}
+
+#[test]
+fn a_listener_that_was_passed_on_is_served() {
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    home.write("key", KEY);
+    let (_folder, manager) = manager(&mut home);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    // Who comes before the relay is served as well.
+    let mut early = TcpStream::connect(address).expect("a connection");
+    let service = Service::start(&home, &listener, &["--key-file", "key"]);
+    assert_eq!(heard(&manager), "READY=1");
+    drop(listener);
+    let question = format!(
+        "POST /codex/responses HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {KEY}\r\n\
+         Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    );
+    early.write_all(question.as_bytes()).expect("a question");
+    let mut answer = String::new();
+    early.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.contains("answered by one@example.com"), "{answer}");
+    kill(Pid::from_raw(service.0.id().cast_signed()), Signal::SIGTERM).expect("a signal");
+    assert_eq!(heard(&manager), "STOPPING=1");
+    assert_eq!(service.end(), (Some(0), String::new()));
+    drop(pretend);
+}
+
+#[test]
+fn a_listener_for_everybody_is_refused() {
+    let home = home();
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
+    let (code, said) = Service::start(&home, &listener, &[]).end();
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("not on loopback\nhint: "), "{said}");
+}
+
+#[test]
+fn a_listener_that_was_passed_on_leaves_nothing_to_choose() {
+    let home = home();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (code, said) = Service::start(&home, &listener, &["--listen", "127.0.0.1:0"]).end();
+    assert_eq!(code, Some(2), "{said}");
 }
 
 /// A command before which a process is no more than a person's other ones. That needs no telling

@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod ratelimit_mark;
 pub mod record;
 pub mod rehearse;
+pub mod service;
 pub mod shell;
 pub mod token_decode;
 pub mod token_encode;

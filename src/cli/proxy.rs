@@ -1,6 +1,7 @@
 //! `codex-proxy`: the rotating relay as a command. It prints its address and key once it accepts
 //! connections, and serves until it is told to end.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,13 +17,13 @@ use super::account_pick::strategy;
 use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::shell::Shell;
-use super::{memory, record};
+use super::{memory, record, service};
 use crate::account::pick::Strategy;
 use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
 use crate::proxy::guard::Key;
 use crate::proxy::log::Log;
-use crate::proxy::{Proxy, Settings};
+use crate::proxy::{Listen, Proxy, Settings};
 use crate::store::{self, Store};
 
 /// Relay requests, each as an account that can be used now
@@ -41,8 +42,8 @@ use crate::store::{self, Store};
 )]
 pub struct ProxyCommand {
     /// Listen here; a loopback address, port 0 for any
-    #[arg(long, value_name = "ADDRESS", default_value_t = any_port(), hide_default_value = true)]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
     /// The key is the first line of this file, instead of a random one
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
@@ -72,10 +73,6 @@ pub struct Rotation {
     head_timeout: Duration,
 }
 
-fn any_port() -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, 0).into()
-}
-
 #[derive(Serialize)]
 struct ProxyRecord<'a> {
     v: u8,
@@ -93,12 +90,7 @@ impl super::Command for ProxyCommand {
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
         memory::hide_for_good();
-        if !self.listen.ip().is_loopback() {
-            return Err(Error::new(
-                Code::Usage,
-                "--listen takes a loopback address, like 127.0.0.1:8080",
-            ));
-        }
+        let listen = listen(self.listen)?;
         let key = match &self.key_file {
             Some(path) => key_of_file(path)?,
             None => random_key()?,
@@ -107,15 +99,14 @@ impl super::Command for ProxyCommand {
             Some(path) => Log::in_file(path, self.verbose).map_err(store::Error::io(path))?,
             None => Log::nowhere(self.verbose),
         };
-        let settings = self
-            .rotation
-            .settings(shell, self.listen, key.clone(), log)?;
+        let place = listen.to_string();
+        let settings = self.rotation.settings(shell, listen, key.clone(), log)?;
         let accounts = usable_accounts(shell)?;
         let runtime = runtime()?;
         runtime.block_on(async {
             let proxy = Proxy::start(accounts, settings)
                 .await
-                .map_err(|error| cannot_listen(self.listen, &error))?;
+                .map_err(|error| cannot_listen(place, &error))?;
             let mut end = End::watch()?;
             shell.emit(&ProxyRecord {
                 v: record::VERSION,
@@ -123,7 +114,9 @@ impl super::Command for ProxyCommand {
                 key: key.expose(),
                 pid: std::process::id(),
             })?;
+            service::ready();
             end.wait().await;
+            service::stopping();
             proxy.stop().await;
             Ok(Code::Done)
         })
@@ -148,12 +141,12 @@ impl Rotation {
     pub fn settings(
         &self,
         shell: &Shell,
-        listen: SocketAddr,
+        listen: impl Into<Listen>,
         key: Key,
         log: Log,
     ) -> Result<Settings, Error> {
         Ok(Settings {
-            listen,
+            listen: listen.into(),
             key,
             upstream: Endpoint::upstream()?,
             issuer: Endpoint::issuer()?,
@@ -186,10 +179,10 @@ pub fn random_key() -> Result<Key, Error> {
     Key::random().map_err(|error| Error::new(Code::Io, format!("no random numbers: {error}")))
 }
 
-/// The failure to listen at an address.
+/// The failure to listen at a place.
 #[must_use]
-pub fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
-    Error::new(Code::Io, format!("can't listen on {address}: {error}"))
+pub fn cannot_listen(place: impl Display, error: &io::Error) -> Error {
+    Error::new(Code::Io, format!("can't listen on {place}: {error}"))
 }
 
 /// Where the accounts are. A relay outlives a store that breaks, but is of no use with one that is
@@ -200,6 +193,23 @@ fn usable_accounts(shell: &Shell) -> Result<Box<dyn Store>, Error> {
         return Err(Error::no_accounts());
     }
     Ok(accounts)
+}
+
+/// Where to listen: as was said, or on what a service manager passed on, or at any port.
+fn listen(said: Option<SocketAddr>) -> Result<Listen, Error> {
+    match (said, service::listener()?) {
+        (Some(_), Some(_)) => Err(Error::new(
+            Code::Usage,
+            "--listen is of no use where a listener was passed on",
+        )),
+        (Some(address), None) if !address.ip().is_loopback() => Err(Error::new(
+            Code::Usage,
+            "--listen takes a loopback address, like 127.0.0.1:8080",
+        )),
+        (Some(address), None) => Ok(address.into()),
+        (None, Some(listener)) => Ok(Listen::On(listener)),
+        (None, None) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()),
+    }
 }
 
 fn key_of_file(path: &Path) -> Result<Key, Error> {

@@ -19,4 +19,4 @@ pub mod server;
 pub mod turns;
 pub mod upstream;
 
-pub use server::{Proxy, Settings};
+pub use server::{Listen, Proxy, Settings};

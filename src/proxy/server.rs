@@ -1,6 +1,7 @@
 //! Accepting connections on loopback, and giving each to the relay. It looks at nothing of what
 //! passes.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,8 +36,8 @@ const FIRST_LOOK_AHEAD: Duration = Duration::from_secs(5);
 /// How a relay is to be.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where it listens: a loopback address; port 0 is any free one.
-    pub listen: SocketAddr,
+    /// Where it listens.
+    pub listen: Listen,
     /// What a client must show.
     pub key: Key,
     /// Where requests go.
@@ -55,6 +56,54 @@ pub struct Settings {
     pub log: Log,
 }
 
+/// Where a relay listens: on loopback, always.
+#[derive(Debug)]
+pub enum Listen {
+    /// At this address; port 0 is any free one.
+    At(SocketAddr),
+    /// Where somebody listened on its behalf before it was there.
+    On(std::net::TcpListener),
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self::At(address)
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::On(_) => f.write_str("the socket that was passed on"),
+        }
+    }
+}
+
+impl Listen {
+    async fn open(self) -> io::Result<TcpListener> {
+        match self {
+            Self::At(address) => {
+                refuse_outside(address)?;
+                TcpListener::bind(address).await
+            }
+            Self::On(listener) => {
+                refuse_outside(listener.local_addr()?)?;
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            }
+        }
+    }
+}
+
+fn refuse_outside(address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let kind = io::ErrorKind::InvalidInput;
+    Err(io::Error::new(kind, "not a loopback address"))
+}
+
 /// A relay that runs.
 pub struct Proxy {
     address: SocketAddr,
@@ -69,13 +118,7 @@ impl Proxy {
     /// # Errors
     /// When it can't listen there, or TLS can't be set up.
     pub async fn start(store: Box<dyn Store>, settings: Settings) -> io::Result<Self> {
-        if !settings.listen.ip().is_loopback() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a loopback address",
-            ));
-        }
-        let listener = TcpListener::bind(settings.listen).await?;
+        let listener = settings.listen.open().await?;
         let address = listener.local_addr()?;
         let log = Arc::new(settings.log);
         let pool = Pool::new(
