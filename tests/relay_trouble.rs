@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use codex_accounts::rehearse::{Answer, Script, Standing, Style};
 use http::StatusCode;
+use nix::sys::signal::{Signal, kill};
 use serde_json::{Value, json};
 
 use super::support::Home;
@@ -321,6 +322,40 @@ fn an_older_success_does_not_lift_a_newer_mark() {
     );
     let usage = &store["accounts"][0]["usage"]["windows"][0]["usedPercent"];
     assert!(usage.is_number(), "{store}");
+}
+
+#[test]
+fn no_signal_loses_a_token_that_is_being_renewed() {
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ] {
+        let mut home = Home::new();
+        let mut script = Script::with_accounts(1);
+        script
+            .delays
+            .insert("/oauth/token".into(), Duration::from_secs(2));
+        let pretend = home.with_servers(script);
+        let mut store = home.store();
+        store["accounts"][0]["expiresAt"] = 1.into();
+        home.write_store(&store);
+        let setting = Setting::of(home, pretend, &[]);
+        let pid = setting.ready_pid();
+        let question = setting.connect("{}", "");
+        assert!(setting.pretend.wait_for(LONG, |seen| {
+            seen.iter().any(|seen| seen.is("POST", "/oauth/token"))
+        }));
+        kill(pid, signal).expect("a process");
+        let current = setting.pretend.current(0).expect("tokens");
+        let store = setting.store();
+        assert_eq!(
+            store["accounts"][0]["refreshToken"], current.refresh_token,
+            "{signal}"
+        );
+        drop(question);
+    }
 }
 
 #[test]

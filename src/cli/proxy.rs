@@ -104,10 +104,10 @@ impl super::Command for ProxyCommand {
         let accounts = usable_accounts(shell)?;
         let runtime = runtime()?;
         runtime.block_on(async {
+            let mut end = End::watch()?;
             let proxy = Proxy::start(accounts, settings)
                 .await
                 .map_err(|error| cannot_listen(place, &error))?;
-            let mut end = End::watch()?;
             shell.emit(&ProxyRecord {
                 v: record::VERSION,
                 url: &proxy.url(),
@@ -232,10 +232,13 @@ fn key_of_file(path: &Path) -> Result<Key, Error> {
     Ok(Key::new(Secret::new(key)))
 }
 
-/// What ends a relay: a signal, or the end of standard input if that is a pipe.
+/// What ends a relay: a signal, or the end of standard input if that is a pipe. Every signal that
+/// would end the process is taken: a token that is being renewed must not be lost.
 struct End {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
     input: Option<oneshot::Receiver<()>>,
 }
 
@@ -245,6 +248,8 @@ impl End {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).map_err(no_signals)?,
             interrupt: signal(SignalKind::interrupt()).map_err(no_signals)?,
+            hangup: signal(SignalKind::hangup()).map_err(no_signals)?,
+            quit: signal(SignalKind::quit()).map_err(no_signals)?,
             input: input_is_pipe().then(watch_input),
         })
     }
@@ -261,6 +266,8 @@ impl End {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+            _ = self.quit.recv() => {}
             () = input => {}
         }
     }

@@ -215,6 +215,7 @@ mod tests {
                 log.write(&Line {
                     at: UnixMillis::from_secs(number),
                     request,
+                    session: None,
                     event: Event::Trouble { message: &message },
                 });
             }
@@ -248,6 +249,7 @@ mod tests {
         let line = Line {
             at: UnixMillis::NEVER,
             request: 1,
+            session: None,
             event: Event::Trouble { message: "none" },
         };
         log.write(&line);

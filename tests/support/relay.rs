@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use codex_accounts::rehearse::{Answer, Pretend, Script, Seen, Standing, Style};
 use http::{HeaderMap, StatusCode};
+use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::typestate::WithBody;
 
@@ -46,6 +47,12 @@ impl Setting {
 
     pub(crate) fn ready(&self, name: &str) -> &str {
         self.relay.ready[name].as_str().expect("a text")
+    }
+
+    /// The relay's process.
+    pub(crate) fn ready_pid(&self) -> Pid {
+        let pid = self.relay.ready["pid"].as_i64().expect("a process");
+        Pid::from_raw(i32::try_from(pid).expect("a process"))
     }
 
     pub(crate) fn ask(&self) -> Got {
