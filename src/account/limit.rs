@@ -32,6 +32,9 @@ pub const DEAD_LOGIN: [&str; 9] = [
     "account_deactivated",
 ];
 
+/// Those of them that the backend also says of an access token, where a refresh decides.
+const OF_ANY_TOKEN: [&str; 2] = ["token_revoked", "token_expired"];
+
 /// What a response means for the account that got it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
@@ -196,11 +199,19 @@ impl Response<'_> {
     pub fn read(&self, now: UnixMillis) -> Reading {
         let words = match serde_json::from_slice::<Value>(self.body) {
             Ok(json) => Words::of(&json),
-            // A text whose status is not known may be anything, a model's answer too.
-            Err(_) if self.status.is_none() => Words::default(),
+            // A text whose status is not known may be anything, a model's answer too; and a page
+            // is mostly not the backend's: "internet usage limit".
+            Err(_) if self.status.is_none() || self.is_page() => Words::default(),
             Err(_) => Words::of_text(self.body),
         };
         judge(self.status, &Headers::of(self.headers, now), &words, now)
+    }
+
+    /// Whether the body is for a browser.
+    fn is_page(&self) -> bool {
+        let said = text(self.headers, "content-type").map(str::to_lowercase);
+        said.is_some_and(|kind| kind.starts_with("text/html"))
+            || self.body.trim_ascii_start().starts_with(b"<")
     }
 }
 
@@ -255,7 +266,8 @@ pub fn header_map(object: &Value) -> HeaderMap {
             name.parse::<http::HeaderName>(),
             text.parse::<http::HeaderValue>(),
         ) {
-            headers.append(name, value);
+            // One has room for 32,768; none that is sent has as many.
+            let _ = headers.try_append(name, value);
         }
     }
     headers
@@ -322,12 +334,12 @@ fn verdict(
     let served = status.is_some_and(|status| status.is_success());
     let too_many = code == Some(429);
     // An answer may well speak of usage limits: its text counts only where the status is no success.
-    let says_limit = words.says_any(&[
-        "usage_limit_reached",
-        "rate_limit_exceeded",
-        "insufficient_quota",
-    ]) || (!served && words.message.to_lowercase().contains("usage limit"));
-    let told_by_headers = status.is_none() && words.is_empty() && headers.says_limit();
+    let says_limit = words.codes.iter().any(|said| is_limit(said))
+        || (!served && words.message.to_lowercase().contains("usage limit"));
+    let told_by_headers = match status {
+        Some(_) => !served && headers.reached_type.is_some(),
+        None => words.is_empty() && headers.says_limit(),
+    };
 
     if words.says("deactivated_workspace") {
         Verdict::WorkspaceGone
@@ -338,8 +350,14 @@ fn verdict(
     } else if says_limit || told_by_headers || too_many {
         Verdict::Limited(limit(headers, words, now))
     } else if let (Some(400 | 401) | None, Some(dead)) = (code, words.first_of(&DEAD_LOGIN)) {
-        Verdict::LoginRequired {
-            code: dead.to_owned(),
+        if OF_ANY_TOKEN.contains(&dead) {
+            Verdict::Unauthorized {
+                invalidated: dead == "token_revoked",
+            }
+        } else {
+            Verdict::LoginRequired {
+                code: dead.to_owned(),
+            }
         }
     } else {
         match code {
@@ -358,11 +376,24 @@ fn verdict(
     }
 }
 
+/// Whether a code says that there is a limit.
+fn is_limit(code: &str) -> bool {
+    code == "rate_limit_exceeded" || is_used_up(code)
+}
+
+/// Whether a code says that a quota is used up: the account's own, or what the owner or a member
+/// of a workspace has, `workspace_member_credits_depleted` (PROTOCOL §4).
+fn is_used_up(code: &str) -> bool {
+    code == "insufficient_quota"
+        || code.ends_with("usage_limit_reached")
+        || code.ends_with("credits_depleted")
+}
+
 fn limit(headers: &Headers, words: &Words, now: UnixMillis) -> Limit {
     let used_up = last_exhausted(&headers.windows, headers.active.as_ref());
     let reset = reset(headers, words, used_up, now);
     let wait = reset.as_ref().map(|reset| reset.at.since(now));
-    let says_quota = words.says_any(&["usage_limit_reached", "insufficient_quota"])
+    let says_quota = words.codes.iter().any(|said| is_used_up(said))
         || headers.reached_type.is_some()
         || words.message.to_lowercase().contains("usage limit");
     let brief = wait.is_none_or(|wait| wait <= LONGEST_THROTTLE);
@@ -463,7 +494,10 @@ impl Headers {
         let named =
             text(map, "x-codex-active-limit").map(|name| name.to_lowercase().replace('_', "-"));
         // A word like `premium` has no family of its own and means the default.
-        let active = named.filter(|name| name != "codex" && families.contains(name));
+        let is_family = |name: &str| {
+            name != "codex" && (name.starts_with("codex-") || families.iter().any(|it| it == name))
+        };
+        let active = named.filter(|name| is_family(name));
         let active_models = active
             .as_ref()
             .and_then(|family| text(map, &format!("x-{family}-limit-name")))

@@ -4,6 +4,7 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -81,7 +82,11 @@ fn read_http(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
         let (status_line, after) = cut_line(rest);
         let status = status(status_line).ok_or(Error::BadHeader { line })?;
         let (headers, body) = read_head(after, line + 1)?;
-        let Some(next) = next_response(&headers, body) else {
+        let next = next_response(&headers, body).or_else(|| {
+            let told = status.is_success() || body_is_told(&headers, body);
+            (!told).then(|| response_in_text(version(status_line), body))?
+        });
+        let Some(next) = next else {
             return Ok(read_body(Some(status), &headers, body, now));
         };
         let read = &rest[..rest.len() - next.len()];
@@ -90,17 +95,65 @@ fn read_http(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
     }
 }
 
-/// The next response, which begins right after this one's head, or where `Content-Length` says
-/// that its body ends.
+/// The next response where it is certain that it begins: right after this one's head, where
+/// `Content-Length` says that its body ends, or where its JSON does.
 fn next_response<'a>(headers: &HeaderMap, body: &'a [u8]) -> Option<&'a [u8]> {
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| {
-        let length: usize = value.to_str().ok()?.trim().parse().ok()?;
-        Some(length)
-    });
-    [0, length.unwrap_or(0)]
+    [Some(0), content_length(headers), json_length(body)]
         .into_iter()
+        .flatten()
         .filter_map(|end| Some(body.get(end..)?.trim_ascii_start()))
         .find(|rest| rest.starts_with(b"HTTP/"))
+}
+
+fn content_length(headers: &HeaderMap) -> Option<usize> {
+    headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+/// Where a body of JSON ends.
+fn json_length(body: &[u8]) -> Option<usize> {
+    if !matches!(body.trim_ascii_start(), [b'{' | b'[', ..]) {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    Some(values.byte_offset())
+}
+
+/// Whether it is known where the body ends, and that nothing comes after it.
+fn body_is_told(headers: &HeaderMap, body: &[u8]) -> bool {
+    let ends = [content_length(headers), json_length(body)];
+    ends.into_iter()
+        .flatten()
+        .filter_map(|end| body.get(end..))
+        .any(|rest| rest.trim_ascii().is_empty())
+}
+
+/// The next response after a body whose end nothing tells. Text may quote a response, so only a
+/// whole head counts that begins a line, has the version of the one before, and says what none but
+/// a response's says; and not after a success, after which nobody tries again.
+fn response_in_text<'a>(version: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
+    let starts = memchr::memchr_iter(b'\n', body).map(|end| &body[end + 1..]);
+    starts
+        .filter(|rest| rest.starts_with(version))
+        .find(|rest| {
+            let (line, after) = cut_line(rest);
+            let head = read_head(after, 1);
+            status(line).is_some()
+                && self::version(line) == version
+                && head.is_ok_and(|(headers, _)| is_of_response(&headers))
+        })
+}
+
+/// `HTTP/1.1` of a status line.
+fn version(line: &[u8]) -> &[u8] {
+    let end = line.iter().position(u8::is_ascii_whitespace);
+    &line[..end.unwrap_or(line.len())]
 }
 
 fn status(line: &[u8]) -> Option<StatusCode> {
@@ -119,8 +172,10 @@ fn read_head(input: &[u8], first_line: usize) -> Result<(HeaderMap, &[u8]), Erro
         if line.is_empty() {
             break;
         }
-        let (name, value) = header(line).ok_or(Error::BadHeader { line: number })?;
-        headers.append(name, value);
+        let bad = Error::BadHeader { line: number };
+        let (name, value) = header(line).ok_or(bad)?;
+        // It has room for 32,768.
+        headers.try_append(name, value).map_err(|_| bad)?;
         number += 1;
     }
     Ok((headers, rest))
@@ -220,6 +275,8 @@ fn read_json(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
     for value in serde_json::Deserializer::from_slice(input).into_iter() {
         match value {
             Ok(value) => values.push(value),
+            // A run of opencode that was cut off: what it printed before counts.
+            Err(error) if error.is_eof() && values.last().is_some_and(is_opencode_event) => break,
             Err(error) => {
                 return Err(Error::BadJson {
                     line: error.line(),

@@ -1,7 +1,7 @@
 //! Server-sent events, as far as they matter here: cutting a stream into events while it passes,
 //! and telling output from preamble. It keeps no more than one event, and changes nothing.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An event larger than this is passed over: none that tells of a limit is.
 const LARGEST_EVENT: usize = 1 << 20;
@@ -87,7 +87,9 @@ fn classify(event: &[u8]) -> Event {
     if !has_data {
         return Event::Preamble;
     }
-    if !WORTH_READING.iter().any(|word| contains(event, word)) {
+    let name = field(event, b"event:").next();
+    let named_error = name == Some(b"error");
+    if !named_error && !WORTH_READING.iter().any(|word| contains(event, word)) {
         return Event::Output;
     }
     let data = data(event);
@@ -97,15 +99,21 @@ fn classify(event: &[u8]) -> Event {
     let Ok(mut json) = serde_json::from_slice::<Value>(&data) else {
         return Event::Output;
     };
-    // What the data does not say of its type, the event's name does.
-    if let (Some(object), Some(name)) = (json.as_object_mut(), field(event, b"event:").next()) {
-        object
-            .entry("type")
-            .or_insert_with(|| String::from_utf8_lossy(name).into());
+    // What the data does not say of its type, the event's name does, or that it holds an error.
+    let is_error = !json["error"].is_null();
+    if let Some(object) = json.as_object_mut() {
+        let implied = match name {
+            Some(name) => String::from_utf8_lossy(name).into(),
+            None if is_error => Value::from("error"),
+            None => Value::Null,
+        };
+        object.entry("type").or_insert(implied);
     }
     match json["type"].as_str() {
         Some("response.created" | "response.in_progress" | "response.queued") => Event::Preamble,
         Some("response.failed" | "error" | "codex.rate_limits") => Event::Notice(json),
+        // Its type is the error's own: `usage_limit_reached`.
+        _ if named_error => Event::Notice(json!({ "type": "error", "error": json })),
         _ => Event::Output,
     }
 }
@@ -141,7 +149,6 @@ fn contains(event: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const STREAM: &str = "event: response.created\r\ndata: {\"type\":\"response.created\"}\r\n\r\n\
         : comment\n\n\
