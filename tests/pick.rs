@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::support::accounts::{access_token, account, store};
 use super::support::canary::{self, CANARY};
 use super::support::shown::Shown;
+use super::support::stage::wait_until;
 use super::support::{CLOCK, Home};
 
 /// The moment of every test, as the store counts.
@@ -211,6 +212,35 @@ fn a_session_keeps_its_account_and_moves_nobody_else() {
 }
 
 #[test]
+fn a_session_stays_on_an_account_that_another_run_holds() {
+    let home = home_of(&["a", "b", "c"]);
+    let owner = picked(&home, "--session s");
+    let index = ["a", "b", "c"].iter().position(|label| *label == owner);
+    edit(&home, |store| {
+        let lease = json!({"until": NOW + 60_000, "pid": std::process::id()});
+        store["accounts"][index.expect("an account")]["lease"] = lease;
+    });
+    assert_eq!(
+        reasons(&home, "").iter().filter(|it| *it == "busy").count(),
+        1
+    );
+    assert_eq!(picked(&home, "--session s"), owner);
+}
+
+#[test]
+fn sessions_spread_over_accounts_of_which_no_id_is_known() {
+    let home = Home::new();
+    home.write(
+        AUTH,
+        r#"{"openai":{"type":"oauth","refresh":"r1||r2||r3","access":"","expires":0}}"#,
+    );
+    let owners: BTreeSet<Option<u64>> = (0..12)
+        .map(|n| pick(&home, &format!("--session session-{n}")).json()["index"].as_u64())
+        .collect();
+    assert_eq!(owners.len(), 3);
+}
+
+#[test]
 fn what_is_asked_for_and_what_is_excluded() {
     let home = home_of(&["work", "personal", "spare"]);
     assert_eq!(picked(&home, "--peek --account spare"), "spare");
@@ -379,6 +409,31 @@ fn a_past_decision_is_replayed_to_the_byte() {
     }
 }
 
+#[test]
+fn what_the_holder_of_a_lease_was_told_is_replayed_with_its_pid() {
+    let home = home_of(&["a", "b"]);
+    let me = format!("--pid {}", std::process::id());
+    assert_eq!(picked(&home, &format!("--lease 1h {me}")), "a");
+    fs::copy(home.store_path(), home.path().join("saved")).expect("a copy");
+    let then = pick(&home, &format!("--explain {me}"));
+    assert!(
+        then.stdout.contains("chosen\":true,\"reason\":\"chosen"),
+        "{then}"
+    );
+    let replay = |pid: &str| {
+        pick(
+            &home,
+            &format!("--explain --store saved --at {CLOCK} {pid}"),
+        )
+    };
+    assert_eq!(replay(&me).stdout, then.stdout);
+    assert_eq!(replay(&me).stdout, then.stdout, "whoever asks");
+    // Without it, it is the answer that any other process was given.
+    let to_others = pick(&home, "--explain");
+    assert_eq!(replay("").stdout, to_others.stdout);
+    assert_ne!(to_others.stdout, then.stdout);
+}
+
 // --- leases
 
 /// A shell that picked with a lease and has not ended yet.
@@ -495,6 +550,47 @@ fn a_run_that_moves_on_gives_back_what_it_held() {
     for account in home.store()["accounts"].as_array().expect("accounts") {
         assert!(account.get("lease").is_none());
     }
+}
+
+#[test]
+fn a_lease_taken_in_a_substitution_is_the_scripts_own_by_its_pid() {
+    let home = home_of(&["a", "b"]);
+    let shown = home.sh(&format!(
+        "a=$(codex-account-pick --lease 10m --pid $$ | jq .index); echo $a; {OTHER}
+         b=$(codex-account-pick --pid $$ | jq .index); echo $b"
+    ));
+    assert_eq!(shown.stdout, "0\nb\n0\n", "{shown}");
+    assert_eq!(picked(&home, "--peek"), "a", "the script ended");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_holder_that_nobody_waited_for_is_gone_all_the_same() {
+    let home = home_of(&["a", "b"]);
+    let mut run = Run::start(&home, "--lease 1h");
+    let pid = run.shell.id();
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("a process");
+    wait_until("it is a zombie", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+        stat.contains(") Z ")
+    });
+    assert_eq!(picked(&home, "--peek"), "a");
+    run.shell.wait().expect("its end");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_later_process_of_the_same_number_holds_nothing() {
+    let home = home_of(&["a", "b"]);
+    let run = Run::start(&home, "--lease 1h");
+    let start = home.store()["accounts"][0]["lease"]["processStart"].as_u64();
+    assert!(start.is_some());
+    assert_eq!(picked(&home, "--peek"), "b");
+    edit(&home, |store| {
+        store["accounts"][0]["lease"]["processStart"] = json!(start.map(|start| start - 1));
+    });
+    assert_eq!(picked(&home, "--peek"), "a");
+    run.end();
 }
 
 #[test]
@@ -699,11 +795,17 @@ fn an_id_that_is_not_known_is_a_clear_no() {
         let account = store["accounts"][0].as_object_mut().expect("an account");
         account.shift_remove("chatgptAccountId");
     });
+    let before = file(&home);
     insta::assert_snapshot!(pick(&home, "--format id"), @"
     --- stderr
     codex-account-pick: error: no account id of 'work' is known
     --- exit 1
     ");
+    assert_eq!(file(&home), before, "it did not become the active one");
+    edit(&home, |store| {
+        store["accounts"][0]["chatgptAccountId"] = json!("");
+    });
+    assert_eq!(pick(&home, "--format id").code, 1, "a blank one is none");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 pub mod claims;
@@ -103,7 +103,11 @@ pub struct Account {
     /// The refresh token; used up by a refresh and replaced in the same change.
     pub refresh_token: RefreshToken,
     /// The workspace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub chatgpt_account_id: Option<AccountId>,
     /// The person's address, as the token says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,7 +125,11 @@ pub struct Account {
     #[serde(default, skip_serializing_if = "UnixMillis::is_never")]
     rate_limit_reset_time: UnixMillis,
     /// The person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "filled",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub chatgpt_user_id: Option<UserId>,
     /// The plan, an open set of words (PROTOCOL §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,6 +155,9 @@ pub struct Account {
     /// The marks, by scope.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     limits: BTreeMap<Scope, Mark>,
+    /// The models that the limit of each family was seen to cover, where it has no mark now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    families: BTreeMap<Scope, Vec<String>>,
     /// Who has it in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Lease>,
@@ -199,6 +210,13 @@ pub struct Lease {
     pub until: UnixMillis,
     /// The process that holds it; the lease ends with it.
     pub pid: u32,
+    /// When that process started, as its system counts: it tells it from a later one of its number.
+    #[serde(
+        rename = "processStart",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub process_start: Option<u64>,
     /// Fields that this program does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -251,6 +269,7 @@ impl Account {
             id_token: None,
             refreshed_at: UnixMillis::NEVER,
             limits: BTreeMap::new(),
+            families: BTreeMap::new(),
             lease: None,
             usage: None,
             activation: None,
@@ -271,11 +290,17 @@ impl Account {
         self.mirror();
     }
 
-    /// Takes the mark of a scope away. Whether there was one.
+    /// Takes the mark of a scope away; the models it covered stay known. Whether there was one.
     pub fn clear_limit(&mut self, scope: &str) -> bool {
-        let had = self.limits.remove(scope).is_some();
+        let removed = self.limits.remove_entry(scope);
         self.mirror();
-        had
+        let Some((scope, mark)) = removed else {
+            return false;
+        };
+        if !mark.models.is_empty() {
+            self.families.insert(scope, mark.models);
+        }
+        true
     }
 
     fn mirror(&mut self) {
@@ -368,6 +393,19 @@ impl State<'_> {
             Self::Disabled => "disabled",
         }
     }
+}
+
+/// Reads an optional id; a blank one is none.
+///
+/// # Errors
+/// When it is no text.
+pub fn filled<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Borrow<str>,
+{
+    let id = Option::<T>::deserialize(deserializer)?;
+    Ok(id.filter(|id| !id.borrow().trim().is_empty()))
 }
 
 const fn yes() -> bool {

@@ -41,7 +41,7 @@ pub struct Request<'a> {
     pub busy: BTreeSet<usize>,
     /// Accounts with this little left of a window, in percent, are taken last.
     pub reserve_percent: f64,
-    /// Requests with the same key go to the same account as long as it is usable.
+    /// Requests with the same key go to the same account as long as it is usable, busy or not.
     pub session: Option<&'a str>,
 }
 
@@ -86,27 +86,19 @@ pub fn pick(
     now: UnixMillis,
 ) -> Decision {
     let usable = usable(accounts, request, now);
-    let Some(best) = usable
-        .iter()
-        .map(|index| rank(accounts, *index, request, now))
-        .min()
-    else {
-        return none(accounts, request, now);
-    };
-    let candidates: Vec<usize> = usable
-        .into_iter()
-        .filter(|&index| rank(accounts, index, request, now) == best)
-        .collect();
-
-    if let Some(index) = request
-        .session
-        .and_then(|key| by_session(accounts, &candidates, key))
-    {
+    if let Some(index) = request.session.and_then(|key| {
+        let is_reserved = |&index: &usize| is_reserved(accounts, index, request, now);
+        by_session(accounts, &best(&usable, is_reserved), key)
+    }) {
         // Sessions live side by side: none of them moves the active account.
         return Decision::Use {
             index,
             switch: None,
         };
+    }
+    let candidates = best(&usable, |&index| rank(accounts, index, request, now));
+    if candidates.is_empty() {
+        return none(accounts, request, now);
     }
     let index = match request.strategy {
         Strategy::Sticky => sticky(&candidates, active),
@@ -276,6 +268,13 @@ fn usable(accounts: &[Account], request: &Request<'_>, now: UnixMillis) -> Vec<u
         .collect()
 }
 
+/// Those of the lowest rank.
+fn best<R: Ord>(indices: &[usize], rank: impl Fn(&usize) -> R) -> Vec<usize> {
+    let lowest = indices.iter().map(&rank).min();
+    let best = |index: &&usize| Some(rank(index)) == lowest;
+    indices.iter().filter(best).copied().collect()
+}
+
 /// Lower is better: what is kept in reserve comes last, what is in use before that.
 fn rank(
     accounts: &[Account],
@@ -283,13 +282,17 @@ fn rank(
     request: &Request<'_>,
     now: UnixMillis,
 ) -> (bool, bool) {
+    let reserved = is_reserved(accounts, index, request, now);
+    (reserved, request.busy.contains(&index))
+}
+
+fn is_reserved(accounts: &[Account], index: usize, request: &Request<'_>, now: UnixMillis) -> bool {
     let used = accounts[index]
         .usage
         .as_ref()
         .and_then(|usage| usage.fullest(now));
-    let reserved = request.reserve_percent > 0.0
-        && used.is_some_and(|used| 100.0 - used <= request.reserve_percent);
-    (reserved, request.busy.contains(&index))
+    request.reserve_percent > 0.0
+        && used.is_some_and(|used| 100.0 - used <= request.reserve_percent)
 }
 
 fn sticky(candidates: &[usize], active: usize) -> usize {
@@ -359,7 +362,8 @@ fn weekly_growth(account: &Account, now: UnixMillis) -> f64 {
 }
 
 /// Rendezvous hashing: each session ranks all accounts in an order of its own, so an account that
-/// leaves or returns moves only its own sessions.
+/// leaves or returns moves only its own sessions. Whether one is busy does not count: a lease is to
+/// spread runs, and a session is to stay where its prompts are cached.
 fn by_session(accounts: &[Account], candidates: &[usize], key: &str) -> Option<usize> {
     candidates
         .iter()
@@ -378,6 +382,10 @@ fn weight(key: &str, account: &Account) -> u64 {
         .map(|id| id.as_str())
         .or(account.email.as_deref())
         .unwrap_or("");
+    if account_id.is_empty() && user.is_empty() {
+        // Nothing else tells these apart.
+        return identity::fingerprint(&[key, account.refresh_token.expose()]);
+    }
     identity::fingerprint(&[key, account_id, user])
 }
 
@@ -436,8 +444,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::account::Scope;
 
     const NOW: u64 = 1_000_000;
+
+    const MODELS: [&str; 3] = ["m1", "m2", "m3"];
 
     fn now() -> UnixMillis {
         UnixMillis::from_millis(NOW)
@@ -456,11 +467,12 @@ mod tests {
             prop::option::of((0.0..=100.0, 0.0..=100.0)),
             0..NOW,
             prop::option::of(prop::option::of(0.0..=100.0)),
+            prop::option::of((0..2 * NOW, prop::sample::subsequence(&MODELS[..], 0..=2))),
         );
         prop::collection::vec(one, 0..7).prop_map(|parts| {
             let accounts = parts.into_iter().enumerate();
             accounts
-                .map(|(index, (enabled, dead, until, used, last_used, active))| {
+                .map(|(index, (enabled, dead, until, used, last_used, active, family))| {
                     let mut value = json!({
                         "refreshToken": format!("r{index}"), "chatgptAccountId": format!("a{index}"),
                         "enabled": enabled, "lastUsed": last_used,
@@ -469,7 +481,10 @@ mod tests {
                         value["loginRequired"] = json!({"code": "invalid_grant", "at": 1});
                     }
                     if let Some(until) = until {
-                        value["limits"] = json!({"default": {"until": until}});
+                        value["limits"]["default"] = json!({"until": until});
+                    }
+                    if let Some((until, models)) = family {
+                        value["limits"]["codex_family"] = json!({"until": until, "models": models});
                     }
                     if let Some((short, weekly)) = used {
                         value["usage"] = json!({"observedAt": 1, "windows": [
@@ -498,15 +513,25 @@ mod tests {
         let indices = || prop::collection::btree_set(0_usize..7, 0..4);
         let session = prop::option::of(prop::sample::select(&["s1", "s2", "s3"][..]));
         let only = prop::option::weighted(0.1, 0_usize..7);
-        (strategies(), only, indices(), indices(), 0.0..60.0, session).prop_map(
-            |(strategy, only, exclude, busy, reserve_percent, session)| Request {
+        let model = prop::option::of(prop::sample::select(&["m1", "m2", "openai/M3", "m4"][..]));
+        let parts = (
+            strategies(),
+            only,
+            indices(),
+            indices(),
+            0.0..60.0,
+            session,
+            model,
+        );
+        parts.prop_map(
+            |(strategy, only, exclude, busy, reserve_percent, session, model)| Request {
                 strategy,
                 only,
                 exclude,
                 busy,
                 reserve_percent,
                 session,
-                model: None,
+                model,
             },
         )
     }
@@ -515,7 +540,7 @@ mod tests {
         let allowed = |&index: &usize| {
             request.only.is_none_or(|only| only == index) && !request.exclude.contains(&index)
         };
-        let ready = |&index: &usize| accounts[index].state(None, now()) == State::Ready;
+        let ready = |&index: &usize| accounts[index].state(request.model, now()) == State::Ready;
         (0..accounts.len()).filter(allowed).filter(ready).collect()
     }
 
@@ -546,7 +571,7 @@ mod tests {
         ) {
             let resets = || (0..accounts.len()).filter_map(|index| {
                 let asked = request.only.is_none_or(|only| only == index);
-                match accounts[index].state(None, now()) {
+                match accounts[index].state(request.model, now()) {
                     State::Limited { mark, .. } if asked && !request.exclude.contains(&index) => {
                         Some(mark.until)
                     }
@@ -613,8 +638,49 @@ mod tests {
             if let Decision::Use { index, .. } = pick(&accounts, active, &request, now()) {
                 let rank = |&index: &usize| rank(&accounts, index, &request, now());
                 let best = ready(&accounts, &request).iter().map(rank).min();
-                prop_assert_eq!(Some(rank(&index)), best);
+                if request.session.is_none() {
+                    prop_assert_eq!(Some(rank(&index)), best);
+                } else {
+                    prop_assert_eq!(Some(rank(&index).0), best.map(|(reserved, _)| reserved));
+                }
             }
+        }
+
+        #[test]
+        fn a_limit_of_a_family_blocks_its_models_and_no_others(
+            accounts in accounts(), active in 0_usize..8, request in requests()
+        ) {
+            let bare = request.model.map(|model| model.rsplit('/').next().unwrap_or(model));
+            let blocked = |account: &Account| {
+                account.limits().iter().any(|(scope, mark)| mark.until > now() && match bare {
+                    _ if scope.as_str() == Scope::DEFAULT => true,
+                    Some(model) => mark.models.iter().any(|it| it.eq_ignore_ascii_case(model)),
+                    None => false,
+                })
+            };
+            let free = |&index: &usize| {
+                let account = &accounts[index];
+                account.enabled && account.login_required.is_none() && !blocked(account)
+            };
+            let free: Vec<usize> = (0..accounts.len())
+                .filter(|&index| allowed(&request, index))
+                .filter(free)
+                .collect();
+            match pick(&accounts, active, &request, now()) {
+                Decision::Use { index, .. } => prop_assert!(free.contains(&index)),
+                _ => prop_assert!(free.is_empty()),
+            }
+        }
+
+        #[test]
+        fn a_session_stays_whoever_is_busy(
+            accounts in accounts(), request in requests(), key in "[a-z]{1,8}",
+            busy in prop::collection::btree_set(0_usize..7, 0..7)
+        ) {
+            let request = Request { session: Some(&key), ..request };
+            let before = pick(&accounts, 0, &request, now());
+            let then = Request { busy, ..request };
+            prop_assert_eq!(pick(&accounts, 0, &then, now()), before);
         }
 
         #[test]
@@ -638,9 +704,16 @@ mod tests {
 
     #[test]
     fn sessions_spread_over_all_accounts() {
-        let accounts: Vec<Account> = (0..4)
-            .map(|n| account(json!({"refreshToken": "r", "chatgptAccountId": format!("a{n}")})))
-            .collect();
+        assert_spread(|n| json!({"refreshToken": "r", "chatgptAccountId": format!("a{n}")}));
+    }
+
+    #[test]
+    fn sessions_spread_over_accounts_without_ids() {
+        assert_spread(|n| json!({"refreshToken": format!("r{n}")}));
+    }
+
+    fn assert_spread(of: impl Fn(usize) -> Value) {
+        let accounts: Vec<Account> = (0..4).map(|n| account(of(n))).collect();
         let mut count = [0; 4];
         for n in 0..4000 {
             let key = format!("session-{n}");

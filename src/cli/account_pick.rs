@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::args::{self, Common};
 use super::exit::{Code, Error};
+use super::holder;
 use super::record::{Who, rfc3339};
 use super::shell::{self, Shell};
 use crate::account::pick::{self, Decision, Nothing, Reason, Request, Strategy};
 use crate::account::secret::{AccessToken, Secret};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, Extra, Lease, LoginRequired, SwitchReason, identity};
+use crate::account::{Account, AccountId, Extra, Lease, LoginRequired, SwitchReason, identity};
 use crate::client::{codex, opencode};
 use crate::clock::Clock;
 use crate::net::endpoint::Endpoint;
@@ -280,6 +281,7 @@ impl AccountPick {
         let decision = pick::pick(&document.accounts, document.active_index, &request, now);
         let (picked, mut news) = match &decision {
             Decision::Use { index, switch } => {
+                self.check_form(&document.accounts[*index])?;
                 let news = pick::apply(
                     &mut document.accounts,
                     &mut document.active_index,
@@ -293,6 +295,14 @@ impl AccountPick {
         };
         news |= self.set_lease(&mut document.accounts, picked, now);
         Ok((decision, news))
+    }
+
+    /// An account that can't be handed out in the form asked for does not become the active one.
+    fn check_form(&self, account: &Account) -> Result<(), Error> {
+        match self.format {
+            Format::Id => account_id(account).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Whether anything may be written.
@@ -323,7 +333,7 @@ impl AccountPick {
     /// is replayed, it is their time alone that counts.
     fn busy(&self, accounts: &[Account], now: UnixMillis) -> BTreeSet<usize> {
         let by_other = |lease: &Lease| Some(lease.pid) != self.holder();
-        let lives = |lease: &Lease| self.at.is_some() || is_alive(lease.pid);
+        let lives = |lease: &Lease| self.at.is_some() || holder::is_running(lease);
         let held = |lease: &Lease| lease.until > now && by_other(lease) && lives(lease);
         (0..accounts.len())
             .filter(|&index| accounts[index].lease.as_ref().is_some_and(held))
@@ -336,12 +346,14 @@ impl AccountPick {
         let Some((length, pid)) = self.lease.zip(self.holder()) else {
             return false;
         };
+        let process_start = holder::process_start(pid);
         let mut changed = false;
         for (index, account) in accounts.iter_mut().enumerate() {
             let lease = if picked == Some(index) && !length.is_zero() {
                 Some(Lease {
                     until: now.plus(length),
                     pid,
+                    process_start,
                     extra: Extra::new(),
                 })
             } else {
@@ -394,15 +406,7 @@ impl AccountPick {
                 switched: picked.switched,
                 last_switch_reason: account.last_switch_reason.as_ref(),
             }),
-            Format::Id => {
-                let id = account.chatgpt_account_id.as_ref().ok_or_else(|| {
-                    Error::new(
-                        Code::No,
-                        format!("no account id of '{}' is known", account.name()),
-                    )
-                })?;
-                shell.print(&format!("{id}\n"))
-            }
+            Format::Id => shell.print(&format!("{}\n", account_id(account)?)),
             Format::AccessToken => {
                 let token = access_token(account)?;
                 shell.emit_secret(&Secret::new(token.expose()))
@@ -511,6 +515,13 @@ fn expired(account: &Account) -> Error {
     )
 }
 
+fn account_id(account: &Account) -> Result<&AccountId, Error> {
+    account.chatgpt_account_id.as_ref().ok_or_else(|| {
+        let name = account.name();
+        Error::new(Code::No, format!("no account id of '{name}' is known"))
+    })
+}
+
 fn access_token(account: &Account) -> Result<&AccessToken, Error> {
     account.access_token.as_ref().ok_or_else(|| {
         let name = account.name();
@@ -555,23 +566,6 @@ fn emit_headers(
         .map(|(name, value)| line(name, value))
         .collect();
     shell.emit_secret(&Secret::new(lines.join("\n")))
-}
-
-/// Whether there is such a process.
-#[cfg(unix)]
-pub(super) fn is_alive(pid: u32) -> bool {
-    use nix::errno::Errno;
-    use nix::sys::signal::kill;
-    use nix::unistd::Pid;
-    i32::try_from(pid)
-        .ok()
-        .filter(|pid| *pid > 0)
-        .is_some_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_alive(_: u32) -> bool {
-    true
 }
 
 #[cfg(unix)]

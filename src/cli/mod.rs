@@ -10,6 +10,7 @@ pub mod args;
 pub mod child;
 pub mod complete;
 pub mod exit;
+mod holder;
 pub mod launch;
 pub mod memory;
 pub mod oauth_login;

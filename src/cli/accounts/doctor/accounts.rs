@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::fix::Fix;
 use super::{Finding, Mend, named};
 use crate::account::{Lease, State, identity};
-use crate::cli::account_pick::is_alive;
+use crate::cli::holder;
 use crate::cli::shell::Shell;
 use crate::client::login;
 use crate::store::Document;
@@ -77,5 +77,5 @@ fn stale_leases(shell: &Shell, document: &Document) -> Option<Finding> {
 
 /// Whether nobody holds it any more.
 pub(super) fn is_stale(lease: &Lease, shell: &Shell) -> bool {
-    lease.until <= shell.now() || !is_alive(lease.pid)
+    lease.until <= shell.now() || !holder::is_running(lease)
 }
