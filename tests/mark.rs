@@ -10,13 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use codex_accounts::account::limit::LONGEST;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
 
 use super::support::accounts::{account, store};
 use super::support::shown::Shown;
+use super::support::stage::wait_until;
 use super::support::{CLOCK, Home};
 
 /// The moment of every test, as the store counts.
@@ -286,6 +290,18 @@ fn without_a_hint_each_repeat_waits_twice_as_long_up_to_half_an_hour() {
 }
 
 #[test]
+fn parallel_limits_without_a_hint_are_one_event() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown = home.sh("for n in 1 2 3 4 5 6 7; do \
+         codex-ratelimit-mark --status 429 work >/dev/null & done; wait");
+    assert_eq!(shown.code, 0, "{shown}");
+    let mark = &home.store()["accounts"][0]["limits"]["default"];
+    assert_eq!(mark["until"], NOW + MINUTE);
+    assert_eq!(mark["repeats"], Value::Null);
+}
+
+#[test]
 fn a_hint_ends_the_doubling() {
     let mut story = Story::new();
     story.mark(&[], UNHINTED);
@@ -394,6 +410,40 @@ fn a_scope_learns_its_models_one_by_one_and_forgets_none() {
     assert_eq!(story.until("codex_bengalfox"), Some(600));
     for model in ["gpt-named", "gpt-asked", "gpt-told"] {
         assert_eq!(story.pick(&["--model", model]), "personal");
+    }
+}
+
+#[test]
+fn the_models_of_a_family_stay_known_when_its_limit_is_lifted() {
+    for lifted in ["by hand", "by a success"] {
+        let story = Story::new();
+        story.mark(&["--model", "gpt-spark"], FAMILY);
+        match lifted {
+            "by hand" => story.mark(&["--clear", "--scope", "codex_bengalfox"], ""),
+            _ => {
+                let windows = FAMILY.replace("429 Too Many Requests", "200 OK");
+                story.mark(&[], &windows.replace(": 100", ": 3"))
+            }
+        };
+        assert_eq!(story.until("codex_bengalfox"), None, "{lifted}");
+        assert_eq!(story.pick(&["--model", "gpt-spark"]), "work", "{lifted}");
+        let nameless = "HTTP/1.1 429\nx-codex-active-limit: codex_bengalfox\nRetry-After: 60\n\n";
+        story.mark(&[], nameless);
+        assert_eq!(story.until("codex_bengalfox"), Some(60), "{lifted}");
+        assert_eq!(story.pick(&["--model", "gpt-spark"]), "personal");
+        assert_eq!(story.pick(&["--model", "gpt-5.5"]), "work", "{lifted}");
+    }
+}
+
+#[test]
+fn a_scope_has_a_name() {
+    let home = Home::new();
+    home.write_store(&stage());
+    for scope in ["", " "] {
+        let shown = home.sh(&format!(
+            "codex-ratelimit-mark --clear --scope '{scope}' work"
+        ));
+        assert_eq!((shown.code, shown.stdout.as_str()), (2, ""), "{shown}");
     }
 }
 
@@ -518,6 +568,112 @@ fn tee_passes_on_what_comes_before_the_rest_is_there() {
     1777922756000
     --- exit 0
     ");
+}
+
+/// A 429 as a file `limited`, whose second word tells until when.
+const LIMITED_FILE: &str = "printf 'HTTP/1.1 429\\nRetry-After: 60\\n\\n' >limited";
+
+#[test]
+fn tee_does_not_write_to_a_descriptor_3_that_is_read_from() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown = home.sh(&format!(
+        "{LIMITED_FILE}; printf 'one\\ntwo\\n' >list
+        while read -r name <&3; do
+            echo $name; codex-ratelimit-mark --tee work <limited >/dev/null 2>>marks
+        done 3<list
+        cat list; jq -r .verdict marks"
+    ));
+    insta::assert_snapshot!(shown, @"
+    one
+    two
+    one
+    two
+    limited
+    limited
+    --- exit 0
+    ");
+}
+
+#[test]
+fn tee_writes_where_descriptor_3_stands() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown = home.sh(&format!(
+        "{LIMITED_FILE}; mark='codex-ratelimit-mark --tee work'
+        {{ echo begin >&3; $mark <limited; echo middle >&3; $mark <limited; echo end >&3; }} \
+            3>records >/dev/null
+        sed 's/^{{.*/record/' records"
+    ));
+    insta::assert_snapshot!(shown, @"
+    begin
+    record
+    middle
+    record
+    end
+    --- exit 0
+    ");
+}
+
+#[test]
+fn tee_marks_what_it_cannot_copy() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown = home.sh(&format!(
+        "{LIMITED_FILE}; codex-ratelimit-mark --tee work <limited 3>record >/dev/full
+        echo $?; jq -r .verdict record"
+    ));
+    insta::assert_snapshot!(shown, @"
+    74
+    limited
+    --- stderr
+    codex-ratelimit-mark: error: standard output: No space left on device (os error 28)
+    --- exit 0
+    ");
+}
+
+#[test]
+fn ctrl_c_does_not_keep_what_was_read_from_being_recorded() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let script = "{ printf 'HTTP/1.1 429\\nRetry-After: 60\\n\\nhalf'; exec sleep 600; } |
+        codex-ratelimit-mark --tee work >copy 3>record";
+    let mut pipeline = home.std_command("sh");
+    let mut pipeline = pipeline
+        .args(["-c", script])
+        .process_group(0)
+        .spawn()
+        .expect("sh starts");
+    let copied =
+        || fs::read_to_string(home.path().join("copy")).is_ok_and(|it| it.contains("half"));
+    wait_until("the head was read", copied);
+    let group = Pid::from_raw(pipeline.id().cast_signed());
+    killpg(group, Signal::SIGINT).expect("a group");
+    pipeline.wait().expect("its end");
+    let recorded = || home.store()["accounts"][0]["limits"]["default"]["until"] == NOW + MINUTE;
+    wait_until("the limit is recorded", recorded);
+}
+
+#[test]
+fn an_endless_input_is_refused() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown = home.sh("{ echo 'HTTP/1.1 429'; echo; yes; } | codex-ratelimit-mark work");
+    insta::assert_snapshot!(shown, @"
+    --- stderr
+    codex-ratelimit-mark: error: the input is larger than 64 MiB
+    --- exit 65
+    ");
+    assert_eq!(home.store(), stage());
+}
+
+#[test]
+fn a_head_of_more_lines_than_fit_is_no_head() {
+    let home = Home::new();
+    home.write_store(&stage());
+    let shown =
+        home.sh("{ echo 'HTTP/1.1 429'; seq -f 'x-%.0f: b' 40000; } | codex-ratelimit-mark work");
+    assert_eq!(shown.code, 65, "{shown}");
 }
 
 #[test]

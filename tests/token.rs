@@ -53,12 +53,10 @@ fn what_can_not_be_read_back_is_refused_by_its_place() {
             assert_eq!((shown.code, shown.stdout.as_str()), (65, ""), "{bad:?}");
             assert_eq!(shown.stderr, message, "{bad:?}");
         }
-        let mut record = good.clone();
-        record[field] = json!("");
-        let shown = home.sh_with("codex-token-encode", record.to_string());
-        let message = format!("codex-token-encode: error: the {name} of account 1 is empty\n");
-        assert_eq!((shown.code, shown.stderr), (65, message));
     }
+    let shown = home.sh_with("codex-token-encode", r#"{"refreshToken":""}"#);
+    let message = "codex-token-encode: error: the refresh token of account 1 is empty\n";
+    assert_eq!((shown.code, shown.stderr.as_str()), (65, message));
 }
 
 #[test]
@@ -223,6 +221,36 @@ fn a_mistake_in_a_packed_string_is_named_by_its_place() {
         "codex-token-decode: error: byte 7 is not UTF-8\n"
     );
     assert_eq!(shown.code, 65);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_input() {
+    let mark = "\u{feff}";
+    for packed in [
+        "r1|a1\n",
+        r#"{"openai":{"type":"oauth","refresh":"r1|a1"}}"#,
+    ] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(decode(&format!("{mark}{packed}")), @r#"
+            {"v":1,"index":0,"refreshToken":"r1","chatgptAccountId":"a1"}
+            --- exit 0
+            "#);
+        }
+    }
+    let record = r#"{"refreshToken":"r1","chatgptAccountId":"a1"}"#;
+    insta::assert_snapshot!(encode(&format!("{mark}{record}")), @"
+    r1|a1
+    --- exit 0
+    ");
+}
+
+#[test]
+fn a_blank_account_id_is_none() {
+    let records = r#"{"refreshToken":"r1","chatgptAccountId":""} {"refreshToken":"r2","chatgptAccountId":null}"#;
+    insta::assert_snapshot!(encode(records), @"
+    r1||r2
+    --- exit 0
+    ");
 }
 
 #[test]

@@ -195,8 +195,9 @@ impl Account {
         if scope.as_str() == Scope::DEFAULT {
             return Vec::new();
         }
-        let known = self.limits().get(scope);
-        let mut models = known.map(|mark| mark.models.clone()).unwrap_or_default();
+        let marked = self.limits().get(scope).map(|mark| &mark.models);
+        let known = marked.or_else(|| self.families.get(scope));
+        let mut models = known.cloned().unwrap_or_default();
         for model in seen {
             if !models.iter().any(|known| same_model(known, model)) {
                 models.push(model.to_owned());
@@ -257,15 +258,16 @@ fn disproves(windows: &[Window], scope: &Scope, mark: &Mark) -> bool {
     speaks_of_it && !seen.iter().any(|window| window.exhausted())
 }
 
-/// How many guesses in a row went before: a request that was under way when the mark was made
-/// tells of the same event and is no repeat, and neither is one long after the mark was over.
+/// How many guesses in a row went before: a request that was under way when the mark was made, or
+/// that was made while it runs, tells of the same event and is no repeat, and neither is one long
+/// after the mark was over.
 fn guesses_before(mark: &Mark, asked: Asked<'_>, now: UnixMillis) -> u32 {
     if mark.source != Source::Backoff || now > mark.until.plus(LAST_BACKOFF) {
         0
-    } else if mark.marked_at <= asked.at {
-        mark.repeats.saturating_add(1)
-    } else {
+    } else if mark.until > now || mark.marked_at > asked.at {
         mark.repeats
+    } else {
+        mark.repeats.saturating_add(1)
     }
 }
 
@@ -349,10 +351,21 @@ mod tests {
         assert_eq!(until(&account), Some(secs(1060)));
         account.record(&limited(None), asked(1070), secs(1070));
         assert_eq!(until(&account), Some(secs(1070 + 120)));
-        for now in 0..20 {
-            account.record(&limited(None), asked(10_000 + now), secs(10_000 + now));
+        // Seven at once are one event too.
+        for _ in 0..7 {
+            account.record(&limited(None), asked(1190), secs(1190));
         }
-        assert_eq!(until(&account), Some(secs(10_019 + 1800)));
+        assert_eq!(until(&account), Some(secs(1190 + 240)));
+        for _ in 0..9 {
+            let over = until(&account).unwrap();
+            let asked = Asked {
+                at: over,
+                model: None,
+            };
+            account.record(&limited(None), asked, over);
+            assert!(until(&account) <= Some(over.plus(LAST_BACKOFF)));
+        }
+        assert_eq!(account.limits()[Scope::DEFAULT].repeats, 11);
     }
 
     #[test]

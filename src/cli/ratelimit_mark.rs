@@ -1,24 +1,21 @@
 //! `codex-ratelimit-mark`: one response in; the verdict out, and recorded in the store.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::record::Who;
-use super::shell::{self, Shell};
+use super::shell::{self, LARGEST_INPUT, Shell};
 use crate::account::limit::{Class, Limit, Reading, Response, Source, Verdict};
 use crate::account::mark::{Asked, Mark};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, Scope, response};
 use crate::store::{self, Absent};
-
-/// What comes after this much of a response is passed on by --tee, but not judged.
-const LARGEST_INPUT: usize = 64 << 20;
 
 /// Say what a response means for an account, and record it
 ///
@@ -31,9 +28,9 @@ const LARGEST_INPUT: usize = 64 << 20;
     long_version = crate::cli::VERSION,
     override_usage = "\
 codex-ratelimit-mark [-qhV] [--store FILE] [--model NAME] [--scope NAME]
-                            [--tee] [--exit-code]
-                            [--retry-after DURATION | --until TIME |
-                            --status CODE | --clear] ACCOUNT",
+                            [--tee] [--exit-code] [--status CODE]
+                            [--retry-after DURATION | --until TIME | --clear]
+                            ACCOUNT",
     term_width = 80
 )]
 pub struct RatelimitMark {
@@ -43,26 +40,26 @@ pub struct RatelimitMark {
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// With --retry-after, --until and --clear: the limit's scope
-    #[arg(long, value_name = "NAME", default_value = Scope::DEFAULT, hide_default_value = true)]
+    #[arg(long, value_name = "NAME", value_parser = scope, default_value = Scope::DEFAULT, hide_default_value = true)]
     scope: String,
     /// Copy standard input to standard output; the record goes to
     /// descriptor 3 if it is open, else to standard error
-    #[arg(long, conflicts_with = "by_hand")]
+    #[arg(long, conflicts_with_all = ["retry_after", "until", "status", "clear"])]
     tee: bool,
     /// Exit with the verdict: 0 ok or other, 75 limited, 69 server, 77 else
     #[arg(long)]
     exit_code: bool,
     /// Limited for this long: 120, 90s, 15m, 5h, 7d
-    #[arg(long, value_name = "DURATION", value_parser = args::duration, group = "by_hand")]
+    #[arg(long, value_name = "DURATION", value_parser = args::duration, conflicts_with_all = ["until", "clear"])]
     retry_after: Option<Duration>,
     /// Limited until this time: Unix seconds or milliseconds, or RFC 3339
-    #[arg(long, value_name = "TIME", value_parser = args::time, group = "by_hand")]
+    #[arg(long, value_name = "TIME", value_parser = args::time, conflicts_with_all = ["status", "clear"])]
     until: Option<UnixMillis>,
-    /// The response had this status, and nothing more is known
-    #[arg(long, value_name = "CODE", value_parser = status, group = "by_hand")]
+    /// The response had this status; with --retry-after, that header too
+    #[arg(long, value_name = "CODE", value_parser = status, conflicts_with = "clear")]
     status: Option<StatusCode>,
     /// Lift the limit
-    #[arg(long, group = "by_hand")]
+    #[arg(long)]
     clear: bool,
     #[command(flatten)]
     common: Common,
@@ -70,6 +67,13 @@ pub struct RatelimitMark {
 
 fn status(text: &str) -> Result<StatusCode, String> {
     StatusCode::from_bytes(text.as_bytes()).map_err(|_| "not a status, like 429".to_owned())
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("not a scope, like default".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// What is to be recorded.
@@ -112,16 +116,21 @@ impl super::Command for RatelimitMark {
     fn run(self, shell: &Shell) -> Result<Code, Error> {
         // Before any file of ours could get that number.
         let record_to = self.tee.then(descriptor_3);
+        if self.tee && !io::stdin().is_terminal() {
+            outlive_the_writer();
+        }
         let accounts = shell.accounts()?;
         // A wrong name is told before a long answer is read, but its pipeline goes on.
         let known = shell
             .read(accounts.as_ref())
             .and_then(|document| shell::find(&document.accounts, &self.account));
+        let mut copied = Ok(());
         let word = match (self.tee, &known) {
             (false, Err(_)) => return known.map(|_| Code::Done),
             (false, Ok(_)) => self.word(shell)?,
             (true, _) => {
-                let input = copy_input(shell)?;
+                let input;
+                (input, copied) = copy_input(shell)?;
                 known?;
                 Word::Reading(response::read(&input, shell.now())?)
             }
@@ -135,6 +144,7 @@ impl super::Command for RatelimitMark {
             None => shell.print(&line)?,
             Some(mut out) => out.write_all(line.as_bytes()).map_err(Error::output)?,
         }
+        copied?;
         Ok(if self.exit_code { verdict } else { Code::Done })
     }
 }
@@ -142,22 +152,32 @@ impl super::Command for RatelimitMark {
 impl RatelimitMark {
     fn word(&self, shell: &Shell) -> Result<Word, Error> {
         let now = shell.now();
+        if let Some(status) = self.status {
+            let bare = Response {
+                status: Some(status),
+                headers: &self.headers(),
+                body: b"",
+            };
+            return Ok(Word::Reading(bare.read(now)));
+        }
         if let Some(until) = self.retry_after.map(|wait| now.plus(wait)).or(self.until) {
             return Ok(self.limited_until(until, now));
         }
         if self.clear {
             return Ok(Word::Clear);
         }
-        if let Some(status) = self.status {
-            let bare = Response {
-                status: Some(status),
-                headers: &HeaderMap::new(),
-                body: b"",
-            };
-            return Ok(Word::Reading(bare.read(now)));
-        }
         let input = shell.read_input("a response")?;
         Ok(Word::Reading(response::read(&input, now)?))
+    }
+
+    /// What is known of the headers beside --status.
+    fn headers(&self) -> HeaderMap {
+        let wait = self.retry_after.map(|wait| wait.as_secs_f64().to_string());
+        let value = wait.and_then(|secs| HeaderValue::try_from(secs).ok());
+        value
+            .map(|value| (RETRY_AFTER, value))
+            .into_iter()
+            .collect()
     }
 
     /// A time that is past is no hint when the limit ends, as it is none in a response.
@@ -239,38 +259,73 @@ fn exit_code(verdict: &Verdict) -> Code {
     }
 }
 
-/// Where the record goes when standard output is taken: descriptor 3 if the caller opened it.
+/// Where the record goes when standard output is taken: descriptor 3 if the caller opened it to be
+/// written to. It is that very descriptor, since a file opened anew has a place of its own in it.
 fn descriptor_3() -> Box<dyn Write> {
-    match OpenOptions::new().append(true).open("/dev/fd/3") {
-        Ok(file) => Box::new(file),
-        Err(_) => Box::new(io::stderr()),
+    #[cfg(unix)]
+    if let Some(out) = inherited_3() {
+        return Box::new(out);
     }
+    Box::new(io::stderr())
 }
 
-/// Copies standard input to standard output as it arrives, and keeps it to be judged. A reader that
-/// goes away does not keep the rest from being judged.
-fn copy_input(shell: &Shell) -> Result<Vec<u8>, Error> {
+#[cfg(unix)]
+fn inherited_3() -> Option<std::fs::File> {
+    use std::os::fd::{AsRawFd, RawFd};
+
+    use filedescriptor::FileDescriptor;
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+    struct Three;
+    impl AsRawFd for Three {
+        fn as_raw_fd(&self) -> RawFd {
+            3
+        }
+    }
+    let copy = FileDescriptor::dup(&Three).ok()?;
+    let file = copy.as_file().ok()?;
+    let flags = OFlag::from_bits_truncate(fcntl(&file, FcntlArg::F_GETFL).ok()?);
+    let mode = flags & OFlag::O_ACCMODE;
+    (mode == OFlag::O_WRONLY || mode == OFlag::O_RDWR).then_some(file)
+}
+
+/// Ctrl-C goes to all of a pipeline. Whoever writes into this one ends of it, and with that the
+/// input: what came of it until then is judged.
+#[cfg(unix)]
+fn outlive_the_writer() {
+    use nix::sys::signal::{SigSet, Signal};
+    // It fails for an invalid argument only.
+    let _ = SigSet::from_iter([Signal::SIGINT]).thread_block();
+}
+
+#[cfg(not(unix))]
+fn outlive_the_writer() {}
+
+/// Copies standard input to standard output as it arrives, and keeps it to be judged; also how the
+/// copying went. What can't be written, or has no reader any more, is judged all the same.
+fn copy_input(shell: &Shell) -> Result<(Vec<u8>, Result<(), Error>), Error> {
     shell.say_what_is_awaited("a response");
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut kept = Vec::new();
-    let mut reader_is_gone = false;
+    let mut copied = Ok(());
     let mut chunk = [0; 64 * 1024];
     loop {
         let read = match input.read(&mut chunk) {
-            Ok(0) => return Ok(kept),
+            Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(Error::input(error)),
         };
         let bytes = &chunk[..read];
-        if !reader_is_gone {
-            match output.write_all(bytes).and_then(|()| output.flush()) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => reader_is_gone = true,
-                Err(error) => return Err(Error::output(error)),
-            }
+        if copied.is_ok() {
+            copied = output.write_all(bytes).and_then(|()| output.flush());
         }
         let room = LARGEST_INPUT - kept.len();
         kept.extend_from_slice(&bytes[..read.min(room)]);
     }
+    let copied = match copied {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::output(error)),
+        _ => Ok(()),
+    };
+    Ok((kept, copied))
 }

@@ -20,6 +20,11 @@ const STORE_SETTING: &str = "CODEX_ACCOUNTS_FILE";
 /// The environment variable that stops the clock, in Unix seconds: for tests and examples.
 const CLOCK_SETTING: &str = "CODEX_ACCOUNTS_CLOCK";
 
+/// What comes after this much of an input is not read.
+pub const LARGEST_INPUT: usize = 64 << 20;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What a command has around it.
 #[derive(Clone, Debug)]
 pub struct Shell {
@@ -155,17 +160,26 @@ impl Shell {
         self.print("\n")
     }
 
-    /// Reads standard input to its end; on a terminal it says what it waits for.
+    /// Reads standard input to its end, without the byte order mark that some editors put before
+    /// it; on a terminal it says what it waits for.
     ///
     /// # Errors
-    /// When it can't be read.
+    /// When it can't be read, or is larger than any input of these commands.
     pub fn read_input(&self, what: &str) -> Result<Vec<u8>, Error> {
         self.say_what_is_awaited(what);
         let mut input = Vec::new();
-        io::stdin()
+        let read = io::stdin()
             .lock()
+            .take(LARGEST_INPUT as u64 + 1)
             .read_to_end(&mut input)
             .map_err(Error::input)?;
+        if read > LARGEST_INPUT {
+            let message = format!("the input is larger than {} MiB", LARGEST_INPUT >> 20);
+            return Err(Error::new(Code::Malformed, message));
+        }
+        if input.starts_with(BYTE_ORDER_MARK) {
+            input.drain(..BYTE_ORDER_MARK.len());
+        }
         Ok(input)
     }
 

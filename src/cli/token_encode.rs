@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::args::Common;
 use super::exit::{Code, Error};
 use super::shell::Shell;
-use crate::account::AccountId;
 use crate::account::secret::RefreshToken;
 use crate::account::token::{self, Entry};
+use crate::account::{self, AccountId};
 use crate::store::Store;
 
 /// Pack refresh tokens into one string
@@ -66,7 +66,7 @@ fn stored(shell: &Shell) -> Result<Vec<Entry>, Error> {
 #[serde(rename_all = "camelCase")]
 struct Record {
     refresh_token: RefreshToken,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "account::filled")]
     chatgpt_account_id: Option<AccountId>,
 }
 
