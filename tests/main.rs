@@ -23,6 +23,7 @@ mod proxy;
 mod readme;
 #[cfg(target_os = "linux")]
 mod real_names;
+mod recipes;
 mod refresh;
 mod rehearse;
 mod relay_encoded;

@@ -188,8 +188,9 @@ impl Stage {
         home.set("CODEX_ACCOUNTS_ISSUER", pretend.issuer());
         home.set("CODEX_ACCOUNTS_UPSTREAM", pretend.upstream());
         if page == "codex-plumbing.7" {
-            // Another machine: another home on this one.
-            let ssh = "#!/bin/sh\nshift\nXDG_DATA_HOME=$HOME/other exec \"$@\"\n";
+            // A stand-in for the transport and the other machine: another home on this one, and a
+            // shell there that is given the words as one line, as sshd does it.
+            let ssh = "#!/bin/sh\nshift\nXDG_DATA_HOME=$HOME/other exec sh -c \"$*\"\n";
             home.install("ssh", ssh);
             home.unset("CODEX_ACCOUNTS_CLOCK");
             pretend.change(|script| {
