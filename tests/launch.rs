@@ -1,7 +1,9 @@
 //! `codex-launch` as a parent: the terminal, the signals and the exit status are the child's.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::fs;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::{Arc, Mutex};
 
 use codex_accounts::rehearse::Script;
 use nix::sys::signal::{Signal, kill};
@@ -9,6 +11,7 @@ use nix::unistd::Pid;
 
 use super::support::Home;
 use super::support::accounts::{account, store};
+use super::support::stage::wait_until;
 
 fn home() -> Home {
     let home = Home::new();
@@ -38,30 +41,145 @@ fn the_exit_status_is_the_childs() {
     }
 }
 
+/// A launch without a terminal, whose child is this shell script; and what that says.
+fn without_terminal(home: &Home, script: &str) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut launch = home
+        .std_command("setsid")
+        .args(["codex-launch", "--", "sh", "-c", script])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let lines = BufReader::new(launch.stdout.take().expect("a pipe")).lines();
+    (launch, lines)
+}
+
+fn send(process: u32, signal: Signal) {
+    kill(Pid::from_raw(process.try_into().unwrap()), signal).expect("it is there");
+}
+
 #[test]
 fn signals_are_the_childs() {
     let home = home();
-    for (signal, said) in [
-        (Signal::SIGTERM, "TERM"),
-        (Signal::SIGHUP, "HUP"),
-        (Signal::SIGINT, "INT"),
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGALRM,
+        Signal::SIGWINCH,
     ] {
-        let script = "sleep 60 & for s in TERM HUP INT; do trap \"kill $!; echo $s; exit 3\" $s; done; \
-                      echo ready; wait";
-        let mut child = home
-            .std_command("setsid")
-            .args(["codex-launch", "--", "sh", "-c", script])
-            .stdin(Stdio::null())
+        let name = signal.as_str().trim_start_matches("SIG");
+        let script = format!(
+            "sleep 60 & trap \"kill $!; echo {name}; exit 3\" {name}; echo ready; wait; wait"
+        );
+        let (mut launch, mut said) = without_terminal(&home, &script);
+        assert_eq!(said.next().unwrap().unwrap(), "ready");
+        send(launch.id(), signal);
+        assert_eq!(said.next().unwrap().unwrap(), name);
+        assert_eq!(launch.wait().unwrap().code(), Some(3), "{name}");
+    }
+}
+
+#[test]
+fn a_stopped_child_is_woken_by_who_wakes_the_launch() {
+    let home = home();
+    let script = "echo $$; kill -STOP $$; echo woken";
+    let (mut launch, mut said) = without_terminal(&home, script);
+    let child = said.next().unwrap().unwrap();
+    wait_until("the child is stopped", || {
+        let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+        status.contains("State:\tT")
+    });
+    send(launch.id(), Signal::SIGCONT);
+    assert_eq!(said.next().unwrap().unwrap(), "woken");
+    assert_eq!(launch.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_was_ignored_at_the_start_stays_ignored_for_both() {
+    let home = home();
+    let shown = home.sh("nohup codex-launch -- sh -c 'kill -HUP $PPID $$; echo alive'");
+    assert!(shown.stdout.ends_with("alive\n"), "{shown}");
+    let shown = home.sh("trap '' INT USR1; codex-launch -- sh -c 'kill -INT $$; echo alive'");
+    assert_eq!(shown.stdout, "alive\n", "{shown}");
+    let shown = home.sh("codex-launch -- sh -c 'kill -INT $$; echo alive'");
+    assert_eq!((shown.code, shown.stdout.as_str()), (130, ""), "{shown}");
+}
+
+/// An interactive shell at a terminal.
+struct Terminal {
+    script: Child,
+    shown: Arc<Mutex<String>>,
+}
+
+impl Terminal {
+    fn new(home: &Home) -> Terminal {
+        let mut script = home
+            .std_command("script")
+            .args(["-qec", "bash --norc --noprofile -i", "/dev/null"])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
             .spawn()
             .expect("it starts");
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert_eq!(lines.next().unwrap().unwrap(), "ready");
-        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
-        assert_eq!(lines.next().unwrap().unwrap(), said);
-        assert_eq!(child.wait().unwrap().code(), Some(3), "{said}");
+        let shown = Arc::new(Mutex::new(String::new()));
+        let mut screen = script.stdout.take().expect("a pipe");
+        let seen = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]);
+                seen.lock().expect("a screen").push_str(&text);
+            }
+        });
+        Terminal { script, shown }
     }
+
+    fn write(&mut self, keys: &str) {
+        let keyboard = self.script.stdin.as_mut().expect("a pipe");
+        keyboard.write_all(keys.as_bytes()).expect("it is read");
+    }
+
+    /// Waits until the text is on the screen, and clears that.
+    fn see(&self, text: &str) {
+        wait_until(text, || self.shown.lock().unwrap().contains(text));
+        self.shown.lock().unwrap().clear();
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It has ended already, unless the test failed.
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
+}
+
+#[test]
+fn job_control_is_the_childs() {
+    let home = home();
+    let mut terminal = Terminal::new(&home);
+    // Quoted so that what is typed does not look like what is printed.
+    let child = "trap \"echo in''t\" INT; trap \"echo wo''ken\" CONT; echo read''y; \
+                 while ! read line; do :; done; echo \"<$line>\"; exit 5";
+    terminal.write(&format!("codex-launch -- bash -c '{child}'\n"));
+    terminal.see("ready");
+    for _ in 0..3 {
+        terminal.write("\x1a");
+        terminal.see("Stopped");
+        terminal.write("fg\n");
+        terminal.see("woken");
+    }
+    terminal.write("\x03");
+    terminal.see("int");
+    terminal.write("hello\n");
+    terminal.see("<hello>");
+    terminal.write("echo status=$?\n");
+    terminal.see("status=5");
+    terminal.write("exit\n");
+    assert!(terminal.script.wait().unwrap().success());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A program that a command runs in its place: the terminal, the signals and the exit status are
 //! the program's, as if the command was not there.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +11,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use super::exit::{Code, Error};
 
@@ -35,69 +37,106 @@ pub fn beside(command: &str) -> PathBuf {
 /// # Errors
 /// When it can't be started.
 pub fn run(runtime: &Runtime, command: &mut Command) -> Result<Code, Error> {
-    // In place before there is a child that they are for.
-    let signals = runtime.block_on(async { Signals::take() })?;
-    let child = command.spawn().map_err(|error| {
-        let program = command.get_program().display();
-        let message = format!("can't run '{program}': {error}");
-        match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                Error::hinted(Code::No, message, "is it installed, and in the PATH?")
-            }
-            _ => Error::new(Code::Io, message),
-        }
-    })?;
-    // Proof: the system's process ids are positive numbers of this type.
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
-    let passing = runtime.spawn(signals.pass_to(pid));
-    let status = wait(pid);
-    passing.abort();
-    Ok(status)
+    Signals::take(runtime)?.run(runtime, command)
 }
 
-/// The signals that are the child's. This process takes them so that it outlives them.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    quit: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
+/// What is the child's. A signal that this process was started to ignore is not: the child is, too.
+const PASSED: [Signal; 10] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGTSTP,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+];
+
+/// The signals that are the child's. This process takes them so that it outlives them; what comes
+/// before there is a child is for it all the same.
+#[derive(Debug)]
+pub struct Signals(Vec<(Signal, tokio::signal::unix::Signal)>);
 
 impl Signals {
-    fn take() -> Result<Self, Error> {
-        let take = |kind| {
-            signal(kind).map_err(|error| Error::new(Code::Io, format!("no signals: {error}")))
-        };
-        Ok(Self {
-            interrupt: take(SignalKind::interrupt())?,
-            quit: take(SignalKind::quit())?,
-            terminate: take(SignalKind::terminate())?,
-            hangup: take(SignalKind::hangup())?,
-        })
+    /// Takes them.
+    ///
+    /// # Errors
+    /// When the system does not give one.
+    pub fn take(runtime: &Runtime) -> Result<Self, Error> {
+        let _runtime = runtime.enter();
+        let ignored = ignored();
+        PASSED
+            .into_iter()
+            .filter(|passed| ignored & bit(*passed) == 0)
+            .map(|passed| Ok((passed, signal(SignalKind::from_raw(passed as i32))?)))
+            .collect::<std::io::Result<_>>()
+            .map(Self)
+            .map_err(|error| Error::new(Code::Io, format!("no signals: {error}")))
     }
 
-    async fn pass_to(mut self, child: Pid) {
-        loop {
-            let signal = tokio::select! {
-                _ = self.interrupt.recv() => from_keyboard(Signal::SIGINT),
-                _ = self.quit.recv() => from_keyboard(Signal::SIGQUIT),
-                _ = self.terminate.recv() => Some(Signal::SIGTERM),
-                _ = self.hangup.recv() => Some(Signal::SIGHUP),
-            };
-            if let Some(signal) = signal {
-                // A child that is gone needs none.
-                let _ = kill(child, signal);
+    /// As [`run`].
+    ///
+    /// # Errors
+    /// When the program can't be started.
+    pub fn run(self, runtime: &Runtime, command: &mut Command) -> Result<Code, Error> {
+        let child = command.spawn().map_err(|error| {
+            let program = command.get_program().display();
+            let message = format!("can't run '{program}': {error}");
+            match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    Error::hinted(Code::No, message, "is it installed, and in the PATH?")
+                }
+                _ => Error::new(Code::Io, message),
             }
+        })?;
+        // Proof: the system's process ids are positive numbers of this type.
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
+        let mut passing = JoinSet::new();
+        for (signal, mut arrivals) in self.0 {
+            let pass = async move {
+                while arrivals.recv().await.is_some() {
+                    pass(signal, pid);
+                }
+            };
+            passing.spawn_on(pass, runtime.handle());
         }
+        Ok(wait(pid))
     }
 }
 
-/// What is typed at a terminal goes to all of its foreground group, the child included: passed on,
-/// it would come twice.
-fn from_keyboard(signal: Signal) -> Option<Signal> {
-    let terminal = std::fs::File::open("/dev/tty");
-    let in_foreground = terminal.is_ok_and(|tty| tcgetpgrp(&tty) == Ok(getpgrp()));
-    (!in_foreground).then_some(signal)
+fn pass(signal: Signal, child: Pid) {
+    // What the terminal sends goes to all of its foreground group, the child included: passed on,
+    // it would come twice.
+    let is_of_terminal = matches!(
+        signal,
+        Signal::SIGINT | Signal::SIGQUIT | Signal::SIGTSTP | Signal::SIGWINCH
+    );
+    let in_foreground = || terminal().is_some_and(|tty| tcgetpgrp(&tty) == Ok(getpgrp()));
+    if !(is_of_terminal && in_foreground()) {
+        // A child that is gone needs none.
+        let _ = kill(child, signal);
+    }
+}
+
+/// The signals that this process was started to ignore, as `nohup` does: a bit for each. Where the
+/// system does not tell, none.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal as u32 - 1)
+}
+
+/// The terminal of this process, if it has one.
+fn terminal() -> Option<File> {
+    File::open("/dev/tty").ok()
 }
 
 /// Waits for the child's end, and stops along with it, so that the shell sees the job stop.
@@ -111,7 +150,8 @@ fn wait(child: Pid) -> Code {
             Ok(WaitStatus::Signaled(_, signal, _)) => {
                 return Code::OfProgram(128_u8.saturating_add(signal as u8));
             }
-            Ok(WaitStatus::Stopped(..)) => {
+            // Without a terminal there are no jobs, and nobody who would wake this one.
+            Ok(WaitStatus::Stopped(..)) if terminal().is_some() => {
                 let _ = kill(Pid::this(), Signal::SIGSTOP);
             }
             Ok(_) | Err(Errno::EINTR) => {}
