@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use codex_accounts::rehearse::Script;
+use codex_accounts::rehearse::{Script, Style};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -180,6 +181,27 @@ fn job_control_is_the_childs() {
     terminal.see("status=5");
     terminal.write("exit\n");
     assert!(terminal.script.wait().unwrap().success());
+}
+
+#[test]
+fn a_lock_that_takes_long_was_told_of_on_the_childs_terminal() {
+    let mut home = Home::new();
+    let mut script = Script::with_accounts(2);
+    script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
+    let pretend = home.with_servers(script);
+    // The child is answered, and ends, once the relay has had the lock.
+    let lock = "$XDG_DATA_HOME/opencode/openai-codex-accounts.json.lock";
+    let child = format!(
+        "flock {lock} sh -c 'echo held; sleep 2' | {{ read held; \
+         curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d {{}} $OPENAI_BASE_URL/responses; }}"
+    );
+    let shown = home.run(
+        home.command("codex-launch")
+            .args(["--", "sh", "-c", &child]),
+    );
+    assert!(shown.stdout.contains("answered by two"), "{shown}");
+    assert_eq!(shown.stderr, "");
+    drop(pretend);
 }
 
 #[test]

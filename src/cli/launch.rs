@@ -59,7 +59,7 @@ impl super::Command for Launch {
 
         let runtime = proxy::runtime()?;
         let relay = runtime
-            .block_on(Proxy::start(shell.accounts()?, settings))
+            .block_on(Proxy::start(shell.silent().accounts()?, settings))
             .map_err(|error| proxy::cannot_listen(listen, &error))?;
         let wiring = wiring::wire(
             &program,

@@ -62,6 +62,18 @@ impl Shell {
         })
     }
 
+    /// The same without a word about locks that take long: for what works while somebody else has
+    /// the terminal.
+    #[must_use]
+    pub fn silent(&self) -> Self {
+        let waiting: Waiting = |_| ();
+        Self {
+            store: FileStore::new(self.store.path().to_owned(), waiting),
+            waiting,
+            ..self.clone()
+        }
+    }
+
     /// What the command is called.
     #[must_use]
     pub fn name(&self) -> &'static str {
