@@ -1,15 +1,23 @@
 //! The main job, with the real opencode: its account is limited in the middle, and it never notices.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use codex_accounts::rehearse::{Pretend, Script, Style};
+use codex_accounts::store::lock;
 use serde_json::{Value, json};
 
 use super::support::Home;
+use super::support::accounts::{account, store};
 use super::support::mdoc::Page;
 use super::support::pretend::now_millis;
+use super::support::stage::wait_until;
+
+/// Where opencode keeps its logins.
+const AUTH: &str = ".local/share/opencode/auth.json";
 
 const RUN: &str = "codex-launch opencode run -m openai/gpt-5.5 'say who you are' </dev/null";
 
@@ -138,36 +146,157 @@ fn a_login_of_opencode_itself_is_left_alone_and_its_token_goes_nowhere() {
     }
 }
 
+/// A file in which another provider logs in by oauth, and this is the entry for openai; written as
+/// nobody but its owner would.
+fn beside_oauth(openai: &str) -> String {
+    format!(
+        "{{ \"openai\" : {openai} ,\n\t\"other\":{{\"type\":\"oauth\",\"refresh\":\"r\", \
+         \"access\":\"a\",\"expires\":9999999999999}}}}\n"
+    )
+}
+
+const API_KEY: &str = r#"{"type":"api",  "key":"sk-of-the-person"}"#;
+
+/// A home whose opencode shows its `auth.json`, and then waits for the end of its stdin.
+fn with_opencode_that_shows_its_logins() -> Home {
+    let mut home = Home::new();
+    home.write_store(&store([account("work")]));
+    let script = "#!/bin/sh\ntr -d '\\n' <\"$XDG_DATA_HOME/opencode/auth.json\"; echo\ncat\n";
+    home.install("opencode", script);
+    home
+}
+
 #[test]
 fn beside_another_oauth_login_a_placeholder_stands_in_the_file_while_it_runs() {
-    let (home, _pretend) = first_limited();
-    let other =
-        json!({"type": "oauth", "refresh": "r", "access": "a", "expires": 9_999_999_999_999_u64});
-    let auth = json!({"other": other}).to_string();
-    let path = home.write(".local/share/opencode/auth.json", &auth);
-    let seen = home.sh(
-        "cat >opencode <<'END'\n#!/bin/sh\ncat \"$XDG_DATA_HOME/opencode/auth.json\"\nEND\n\
-         chmod +x opencode && PATH=$PWD:$PATH codex-launch",
+    let home = with_opencode_that_shows_its_logins();
+    let auth = "{\"other\":{\"type\":\"oauth\" }\n}";
+    let path = home.write(AUTH, auth);
+    let shown = home.sh("codex-launch");
+    let during: Value = shown.json();
+    assert_eq!(during["openai"]["refresh"], "none", "{shown}");
+    assert_eq!(during["other"], json!({"type": "oauth"}));
+    insta::assert_snapshot!(shown.stderr.replace(&*home.path().to_string_lossy(), "$HOME"), @"codex-launch: an entry for openai stands in '$HOME/.local/share/opencode/auth.json' while this runs");
+    assert_eq!(fs::read_to_string(path).unwrap(), auth);
+    assert_eq!(home.sh("codex-launch -q").stderr, "");
+}
+
+#[test]
+fn an_api_key_for_openai_was_lost_under_the_placeholder() {
+    let home = with_opencode_that_shows_its_logins();
+    let auth = beside_oauth(API_KEY);
+    let path = home.write(AUTH, &auth);
+    let shown = home.sh("codex-launch && ls -l $XDG_STATE_HOME/codex-accounts");
+    assert!(shown.stdout.contains(r#""refresh":"none""#), "{shown}");
+    assert!(!shown.stdout.contains("sk-of-the-person"), "{shown}");
+    assert!(!shown.stdout.contains("displaced"), "{shown}");
+    assert_eq!(fs::read_to_string(path).unwrap(), auth);
+
+    let shown = home.sh("codex-launch no-such-program; codex-launch opencode </dev/null");
+    assert_eq!(shown.code, 0, "{shown}");
+    assert_eq!(fs::read_to_string(home.path().join(AUTH)).unwrap(), auth);
+}
+
+#[test]
+fn the_last_of_several_launches_takes_the_placeholder_back() {
+    let home = with_opencode_that_shows_its_logins();
+    let auth = beside_oauth(API_KEY);
+    let path = home.write(AUTH, &auth);
+    let first = home.serve("codex-launch", &[]);
+    let second = home.serve("codex-launch", &[]);
+    assert_ne!(
+        first.ready["openai"]["access"],
+        second.ready["openai"]["access"]
     );
-    let during: Value = seen.json();
-    assert_eq!(during["openai"]["refresh"], "none", "{seen}");
-    assert_eq!(during["other"], other);
-    let after: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(after, json!({"other": other}));
+    assert!(first.end().success());
+    let during: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(during["openai"], second.ready["openai"]);
+    assert!(second.end().success());
+    assert_eq!(fs::read_to_string(path).unwrap(), auth);
+}
+
+#[test]
+fn what_the_person_logs_in_with_while_it_runs_stays() {
+    let home = with_opencode_that_shows_its_logins();
+    let path = home.write(AUTH, beside_oauth(API_KEY));
+    let launch = home.serve("codex-launch", &[]);
+    let newer = beside_oauth(r#"{"type":"api","key":"sk-newer"}"#);
+    fs::write(&path, &newer).unwrap();
+    assert!(launch.end().success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+    assert_eq!(displaced(&home), Vec::<PathBuf>::new());
+}
+
+/// What is kept for files with a placeholder in them.
+fn displaced(home: &Home) -> Vec<PathBuf> {
+    let folder = home.path().join(".local/state/codex-accounts");
+    let entries = fs::read_dir(folder).expect("a state folder");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension() == Some("displaced".as_ref()))
+        .collect()
 }
 
 #[test]
 fn what_a_killed_launch_left_in_the_file_the_doctor_takes_back() {
-    let (home, _pretend) = first_limited();
-    let other = json!({"type": "api", "key": "k"});
-    let left = json!({"type": "oauth", "refresh": "none", "access": "key", "expires": 1});
-    let auth = json!({"other": other, "openai": left}).to_string();
-    let path = home.write(".local/share/opencode/auth.json", auth);
-    let shown = home.sh("codex-accounts doctor");
-    assert!(shown.stdout.contains("a launch left its entry"), "{shown}");
-    home.sh("codex-accounts doctor --fix");
-    let after: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(after, json!({"other": other}));
+    let home = with_opencode_that_shows_its_logins();
+    for auth in [beside_oauth(API_KEY), "{\"o\":{\"type\":\"oauth\"}}".into()] {
+        let path = home.write(AUTH, &auth);
+        let launch = home.serve("codex-launch", &[]);
+        let shown = home.sh("codex-accounts doctor");
+        assert!(!shown.stdout.contains("a launch left"), "{shown}");
+        for kept in displaced(&home) {
+            let mode = fs::metadata(&kept).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", kept.display());
+            assert_eq!(fs::read_to_string(kept).unwrap(), API_KEY);
+        }
+        drop(launch); // by SIGKILL
+        assert_ne!(fs::read_to_string(&path).unwrap(), auth);
+
+        let shown = home.sh("codex-accounts doctor");
+        assert!(shown.stdout.contains("a launch left its entry"), "{shown}");
+        home.sh("codex-accounts doctor --fix");
+        assert_eq!(fs::read_to_string(&path).unwrap(), auth);
+        assert_eq!(displaced(&home), Vec::<PathBuf>::new());
+        let shown = home.sh("codex-accounts doctor");
+        assert!(!shown.stdout.contains("a launch left"), "{shown}");
+    }
+}
+
+#[test]
+fn after_a_killed_launch_the_next_one_puts_back_what_stood_there() {
+    let home = with_opencode_that_shows_its_logins();
+    let auth = beside_oauth(API_KEY);
+    let path = home.write(AUTH, &auth);
+    drop(home.serve("codex-launch", &[])); // by SIGKILL
+    assert_eq!(home.sh("codex-launch").code, 0);
+    assert_eq!(fs::read_to_string(path).unwrap(), auth);
+}
+
+#[test]
+fn a_token_that_is_renewed_meanwhile_and_the_placeholder_wait_for_each_other() {
+    let home = with_opencode_that_shows_its_logins();
+    let path = home.write(AUTH, beside_oauth(API_KEY));
+    let lock = home.write(".local/state/codex-accounts/opencode-auth.write.lock", "");
+    let held = lock::shared(&lock).unwrap();
+    let log = home.path().join("launch.stderr");
+    let mut launch = home
+        .std_command("codex-launch")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    wait_until("it waits for the lock", || {
+        fs::read_to_string(&log)
+            .unwrap()
+            .contains("opencode-auth.write.lock")
+    });
+    // Written by whoever has the lock: not to be undone.
+    let renewed = beside_oauth(API_KEY).replace("\"r\"", "\"r2\"");
+    fs::write(&path, &renewed).unwrap();
+    drop(held);
+    assert!(launch.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(path).unwrap(), renewed);
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! `codex-launch`: runs a coding agent behind a relay of its own. The terminal, the signals and the
 //! exit status are the agent's; nothing is printed while it runs.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use tokio::runtime::Runtime;
 
 use super::args::Common;
-use super::child;
+use super::child::{self, Signals};
 use super::exit::{Code, Error};
 use super::proxy::{self, Rotation};
 use super::shell::Shell;
+use crate::client::placeholder::Placeholder;
 use crate::client::wiring::{self, Relay};
 use crate::proxy::Proxy;
 use crate::proxy::log::Log;
@@ -48,8 +52,6 @@ impl super::Command for Launch {
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
         super::memory::hide();
-        let mut command = self.command.iter().cloned();
-        let program = command.next().unwrap_or_else(|| OsString::from("opencode"));
         let account_id = some_account(shell)?;
         let key = proxy::random_key()?;
         let log = store::state_folder()?.join("relay.log");
@@ -61,23 +63,47 @@ impl super::Command for Launch {
         let relay = runtime
             .block_on(Proxy::start(shell.silent().accounts()?, settings))
             .map_err(|error| proxy::cannot_listen(listen, &error))?;
-        let wiring = wiring::wire(
-            &program,
+        let status = self.launch(
+            shell,
+            &runtime,
             Relay {
                 url: &relay.url(),
                 key: key.expose(),
                 account_id: &account_id,
             },
-        )?;
-        let status = child::run(
-            &runtime,
-            std::process::Command::new(&program)
+        );
+        runtime.block_on(relay.stop());
+        status
+    }
+}
+
+impl Launch {
+    /// Runs the program, pointed at the relay.
+    fn launch(&self, shell: &Shell, runtime: &Runtime, relay: Relay<'_>) -> Result<Code, Error> {
+        let mut command = self.command.iter();
+        let program = command.next().map_or(OsStr::new("opencode"), |it| it);
+        // In place before there is anything that must be taken back.
+        let signals = Signals::take(runtime)?;
+        let wiring = wiring::wire(program, relay, shell.waiting())?;
+        if let Some(placeholder) = &wiring.placeholder {
+            shell.note(&format!(
+                "an entry for openai stands in '{}' while this runs",
+                placeholder.path().display()
+            ));
+        }
+        let status = signals.run(
+            runtime,
+            Command::new(program)
                 .args(&wiring.arguments)
                 .args(command)
-                .envs(wiring.environment.iter().map(|(name, value)| (name, value))),
-        )?;
-        runtime.block_on(relay.stop());
-        Ok(status)
+                .envs(wiring.environment),
+        );
+        let taken_back = wiring.placeholder.map(Placeholder::take_back);
+        if let Some(Err(error)) = taken_back {
+            // The status is the program's, all the same.
+            let _ = shell.report(&error.into());
+        }
+        status
     }
 }
 
@@ -92,7 +118,7 @@ fn some_account(shell: &Shell) -> Result<String, Error> {
         // gets it.
         let login = child::beside("codex-accounts");
         // How it failed, it says itself; whether it did shows in the store.
-        let _ = std::process::Command::new(login).arg("add").status();
+        let _ = Command::new(login).arg("add").status();
         if let Some(id) = active_account(shell)? {
             return Ok(id);
         }

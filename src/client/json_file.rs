@@ -122,24 +122,95 @@ impl Text {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// Puts a value in the place of the one at `path`, the names of the objects it is in. Nothing
-    /// happens where there is none.
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The value at `path`, the names of the objects it is in, as it is written.
+    #[must_use]
+    pub fn raw(&self, path: &[&str]) -> Option<&str> {
+        self.find(path).map(|range| &self.text[range])
+    }
+
+    /// Puts a value in the place of the one at `path`. Nothing happens where there is none.
     pub fn set(&mut self, path: &[&str], value: impl Into<Value>) {
         if let Some(range) = self.find(path) {
             self.text.replace_range(range, &value.into().to_string());
         }
     }
 
+    /// Gives the outermost object a member, whose value is written as `json`: in the place of the
+    /// one of that name, or else behind the last one. Nothing happens where there is no object.
+    pub fn put(&mut self, name: &str, json: &str) {
+        if let Some(range) = self.find(&[name]) {
+            self.text.replace_range(range, json);
+        } else if let Some(ends) = self.ends() {
+            let (start, last) = (ends[0], ends[ends.len() - 1]);
+            let comma = if ends.len() > 1 { "," } else { "" };
+            let space = &self.text[start..start + white_space(&self.text[start..])];
+            // Formatted like the first one.
+            let (before, colon) = match ends.len() {
+                1 => ("", ":"),
+                _ if space.is_empty() => ("", ":"),
+                _ => (space, ": "),
+            };
+            let name = Value::from(name);
+            let member = format!("{comma}{before}{name}{colon}{json}");
+            self.text.insert_str(last, &member);
+        }
+    }
+
+    /// Takes a member out of the outermost object, with the comma that it needed.
+    pub fn remove(&mut self, name: &str) {
+        let (Some(range), Some(ends)) = (self.find(&[name]), self.ends()) else {
+            return;
+        };
+        let before = ends.iter().rfind(|end| **end <= range.start);
+        let mut part = before.copied().unwrap_or(range.start)..range.end;
+        let rest = &self.text[range.end..];
+        let space = white_space(rest);
+        // The first of several: the comma behind it goes.
+        if part.start == ends[0] && rest[space..].starts_with(',') {
+            part.end += space + 1;
+        }
+        self.text.replace_range(part, "");
+    }
+
+    /// Where the outermost object begins, behind its brace, and where each of its values ends, in
+    /// their order; `None` where there is no object.
+    fn ends(&self) -> Option<Vec<usize>> {
+        let values = members(&self.text)?;
+        let brace = self.text.find('{')? + 1;
+        let ends = values.values().map(|value| self.place(value.get()).end);
+        let mut ends: Vec<usize> = std::iter::once(brace).chain(ends).collect();
+        ends.sort_unstable();
+        Some(ends)
+    }
+
     fn find(&self, path: &[&str]) -> Option<Range<usize>> {
         let mut part = self.text.as_str();
         for name in path {
-            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(part).ok()?;
-            part = fields.get(*name).copied()?.get();
+            part = members(part)?.get(*name)?.get();
         }
-        // A raw value is a piece of the text it was read from.
-        let start = part.as_ptr().addr() - self.text.as_ptr().addr();
-        Some(start..start + part.len())
+        Some(self.place(part))
     }
+
+    /// Where a raw value is: it is a piece of the text it was read from.
+    fn place(&self, part: &str) -> Range<usize> {
+        let start = part.as_ptr().addr() - self.text.as_ptr().addr();
+        start..start + part.len()
+    }
+}
+
+fn members(object: &str) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(object).ok()
+}
+
+/// How much white space a text begins with.
+fn white_space(text: &str) -> usize {
+    text.len() - text.trim_ascii_start().len()
 }
 
 #[cfg(test)]
@@ -161,6 +232,50 @@ mod tests {
             text.text,
             "{ \"b\": 12,\n\t\"a\":{\"x\" : \"n\\\"ew\" , \"\\u0078y\":[ ]} , \"b2\":1.50}\r\n"
         );
+    }
+
+    #[test]
+    fn a_member_comes_and_goes_and_leaves_no_trace() {
+        for (before, during) in [
+            ("{}", r#"{"n":[1]}"#),
+            (" { }\n", " {\"n\":[1] }\n"),
+            (r#"{"a":{"n":2}}"#, r#"{"a":{"n":2},"n":[1]}"#),
+            (
+                "{\n  \"b\": 1 ,\n  \"a\": {}\n}\n",
+                "{\n  \"b\": 1 ,\n  \"a\": {},\n  \"n\": [1]\n}\n",
+            ),
+        ] {
+            let mut text = Text::parse(before.into()).unwrap();
+            text.put("n", "[1]");
+            assert_eq!(text.text, during);
+            assert_eq!(text.raw(&["n"]), Some("[1]"));
+            text.remove("n");
+            assert_eq!(text.text, before);
+            text.remove("n");
+            assert_eq!(text.text, before);
+        }
+    }
+
+    #[test]
+    fn a_member_is_put_in_the_place_of_the_one_of_its_name() {
+        let mut text = Text::parse(br#"{ "n" : {"x": 1} , "a":2}"#.to_vec()).unwrap();
+        text.put("n", "3");
+        assert_eq!(text.text, r#"{ "n" : 3 , "a":2}"#);
+    }
+
+    #[test]
+    fn a_member_is_taken_out_from_anywhere() {
+        for (before, after) in [
+            (r#"{"n":1,"b":2}"#, r#"{"b":2}"#),
+            ("{\n \"n\": 1 ,\n \"b\": 2\n}", "{\n \"b\": 2\n}"),
+            (r#"{"a":1, "n":1, "b":2}"#, r#"{"a":1, "b":2}"#),
+            (r#"{"\u006e":1}"#, "{}"),
+            ("[1]", "[1]"),
+        ] {
+            let mut text = Text::parse(before.into()).unwrap();
+            text.remove("n");
+            assert_eq!(text.text, after);
+        }
     }
 
     #[test]

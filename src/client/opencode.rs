@@ -19,7 +19,7 @@ use crate::store::lock::{Lock, Patience, Waiting};
 use crate::store::{self, Absent, Document, Store, commit};
 
 /// opencode's name for the provider that these accounts are of.
-const PROVIDER: &str = "openai";
+pub(super) const PROVIDER: &str = "openai";
 
 /// What stands for the refresh token in an entry of ours, which opencode has nothing to renew with.
 const NO_REFRESH: &str = "none";
@@ -88,8 +88,12 @@ impl AuthFile {
     /// When there is no home directory.
     pub fn of_person(waiting: Waiting) -> Result<Self, store::Error> {
         let path = store::opencode_data()?.join("auth.json");
+        Ok(Self::at(path, waiting))
+    }
+
+    fn at(path: PathBuf, waiting: Waiting) -> Self {
         let file = JsonFile::new(path);
-        Ok(Self { file, waiting })
+        Self { file, waiting }
     }
 
     /// Whether it holds a login for us.
@@ -102,6 +106,20 @@ impl AuthFile {
         store::Error::Missing {
             path: self.file.path().to_owned(),
         }
+    }
+
+    /// Its text as it is now; `None` if there is no file.
+    pub(super) fn text(&self) -> Result<Option<Text>, store::Error> {
+        self.file.read()
+    }
+
+    /// Changes its text, as [`JsonFile::change`], under the lock that all of ours take who do.
+    pub(super) fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Text) -> Result<T, store::Error>,
+    ) -> Result<T, store::Error> {
+        let _lock = self.hold("write", Patience::USUAL)?;
+        self.file.change(change)?.ok_or_else(|| self.missing())
     }
 
     fn put_in_place(
@@ -149,8 +167,7 @@ impl Store for AuthFile {
         _: Absent,
         change: &mut dyn FnMut(&mut Document),
     ) -> Result<(), store::Error> {
-        let _lock = self.hold("write", Patience::USUAL)?;
-        let changed = self.file.change(|text| {
+        self.change(|text| {
             let known = accounts(&text.value()).map_err(|_| self.missing())?;
             let mut document = Document::of(known.clone());
             change(&mut document);
@@ -160,8 +177,7 @@ impl Store for AuthFile {
                 }
             }
             Ok(())
-        })?;
-        changed.ok_or_else(|| self.missing())
+        })
     }
 
     fn hold(&self, name: &str, patience: Patience) -> Result<Lock, store::Error> {
@@ -201,10 +217,7 @@ impl LoginFile for AuthFile {
         if !self.logins()?.iter().any(holds_it) {
             return Ok(());
         }
-        let _lock = self.hold("write", Patience::USUAL)?;
-        self.file
-            .change(|text| self.put_in_place(text, consumed, renewed))
-            .map(drop)
+        self.change(|text| self.put_in_place(text, consumed, renewed))
     }
 }
 
@@ -251,7 +264,7 @@ enum Login {
 ///
 /// # Errors
 /// When the person's own settings, or `auth.json`, can't be read.
-pub fn wire(relay: Relay<'_>) -> Result<Wiring, wiring::Error> {
+pub fn wire(relay: Relay<'_>, waiting: Waiting) -> Result<Wiring, wiring::Error> {
     let mut wiring = Wiring::default();
     let mut config = setting(CONFIG)?.unwrap_or_default();
     merge(&mut config, configuration(relay));
@@ -259,11 +272,12 @@ pub fn wire(relay: Relay<'_>) -> Result<Wiring, wiring::Error> {
         .environment
         .push((CONFIG, Value::Object(config).to_string()));
 
+    let auth = AuthFile::of_person(waiting)?;
     let by_environment = setting(AUTH)?;
     let in_file = by_environment.is_none();
     let entries = match by_environment {
         Some(entries) => entries,
-        None => entries(&AuthFile::of_person(|_| ())?)?,
+        None => entries(&auth)?,
     };
     match login(entries, in_file, relay) {
         Login::Own => {}
@@ -271,8 +285,7 @@ pub fn wire(relay: Relay<'_>) -> Result<Wiring, wiring::Error> {
             .environment
             .push((AUTH, Value::Object(entries).to_string())),
         Login::InFile => {
-            let path = store::opencode_data()?.join("auth.json");
-            wiring.placeholder = Some(Placeholder::put(path, PROVIDER, stand_in(relay))?);
+            wiring.placeholder = Some(Placeholder::put(auth, &stand_in(relay))?);
         }
     }
     Ok(wiring)
@@ -281,16 +294,16 @@ pub fn wire(relay: Relay<'_>) -> Result<Wiring, wiring::Error> {
 /// The `auth.json` in which a launch that was cut off left its entry, if one did.
 #[must_use]
 pub fn left_behind() -> Option<PathBuf> {
-    let path = store::opencode_data().ok()?.join("auth.json");
-    placeholder::is_left_behind(&path, PROVIDER).then_some(path)
+    let auth = AuthFile::of_person(|_| ()).ok()?;
+    placeholder::is_left_behind(&auth).then(|| auth.file.path().to_owned())
 }
 
-/// Takes such an entry out.
+/// Takes such an entry out, and puts back what it stands for.
 ///
 /// # Errors
 /// When the file can't be read or written.
 pub fn take_back(path: &Path) -> Result<(), store::Error> {
-    placeholder::remove(path, PROVIDER)
+    placeholder::take_back(AuthFile::at(path.to_owned(), |_| ()))
 }
 
 fn configuration(relay: Relay<'_>) -> Map<String, Value> {
@@ -308,7 +321,8 @@ const KEY_HEADER: &str = "x-codex-accounts-key";
 
 fn login(mut entries: Map<String, Value>, in_file: bool, relay: Relay<'_>) -> Login {
     let is_oauth = |entry: &Value| entry["type"] == "oauth";
-    if entries.get(PROVIDER).is_some_and(is_oauth) {
+    let own = |entry: &Value| is_oauth(entry) && !is_stand_in(entry);
+    if entries.get(PROVIDER).is_some_and(own) {
         return Login::Own;
     }
     if in_file && entries.values().any(is_oauth) {
@@ -320,8 +334,6 @@ fn login(mut entries: Map<String, Value>, in_file: bool, relay: Relay<'_>) -> Lo
 
 /// A login that is none: its token is the key of the run, and it never needs a refresh.
 fn stand_in(relay: Relay<'_>) -> Value {
-    /// The year 2100.
-    const FAR: u64 = 4_102_444_800_000;
     json!({
         "type": "oauth",
         "refresh": NO_REFRESH,
@@ -329,6 +341,14 @@ fn stand_in(relay: Relay<'_>) -> Value {
         "expires": FAR,
         "accountId": relay.account_id,
     })
+}
+
+/// The year 2100.
+const FAR: u64 = 4_102_444_800_000;
+
+/// Whether an entry is such a one: an account's own expires sooner.
+pub(super) fn is_stand_in(entry: &Value) -> bool {
+    entry["refresh"] == NO_REFRESH && entry["expires"] == FAR
 }
 
 /// All entries of an `auth.json`; none where there is no file.
@@ -406,5 +426,8 @@ mod tests {
 
         let other = object(json!({"anthropic": {"type": "oauth"}}));
         assert_eq!(login(other, true, RELAY), Login::InFile);
+
+        let another_launch = object(json!({"openai": stand_in(RELAY)}));
+        assert_eq!(login(another_launch, true, RELAY), Login::InFile);
     }
 }

@@ -1,105 +1,146 @@
-//! An entry that stands in a client's own file while launches of ours run, and is taken back when
-//! the last of them ends. It holds no token: it is there because the client wants to see one.
+//! An entry that stands in opencode's `auth.json` while launches of ours run, and is taken back when
+//! the last of them ends. It holds no token: it is there because opencode wants to see a login. What
+//! stood in its place is kept in a file of ours, on the disk before the entry is, and put back.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::LoginFile;
+use super::json_file::{JsonFile, Text};
+use super::opencode::{self, AuthFile, PROVIDER};
 use crate::store::lock::{self, Lock};
 use crate::store::{self, commit};
 
-/// Marks an entry as ours, for whoever finds it: `codex-accounts doctor`, and the next launch.
-const MARK: (&str, &str) = ("refresh", "none");
-
-/// An entry in a file, for as long as this is there.
+/// The entry in a file, until it is taken back.
 #[derive(Debug)]
 pub struct Placeholder {
-    path: PathBuf,
-    name: &'static str,
+    auth: AuthFile,
+    displaced: Displaced,
     /// Shared by all launches; who can have it alone is the last one.
     running: Lock,
 }
 
 impl Placeholder {
-    /// Puts an entry into a JSON file, by rename, with the file's own permissions.
+    /// Puts it there. Another launch's may stand there already, and is replaced.
     ///
     /// # Errors
-    /// When the file can't be read or written.
-    pub fn put(path: PathBuf, name: &'static str, entry: Value) -> Result<Self, store::Error> {
-        let running = lock::shared(&lock_path()?).map_err(store::Error::io(&path))?;
-        change(&path, |entries| {
-            entries.insert(name.to_owned(), entry);
+    /// When a file can't be read or written; `auth.json` is then as it was.
+    pub fn put(auth: AuthFile, entry: &Value) -> Result<Self, store::Error> {
+        let running = share(auth.path())?;
+        let displaced = Displaced::from(auth.path())?;
+        auth.change(|text| {
+            if let Some(theirs) = theirs(text) {
+                displaced.keep(theirs)?;
+            }
+            text.put(PROVIDER, &entry.to_string());
+            Ok(())
         })?;
         Ok(Self {
-            path,
-            name,
+            auth,
+            displaced,
             running,
         })
     }
 
-    /// Where the entry stands.
+    /// Where it stands.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.auth.path()
     }
-}
 
-impl Drop for Placeholder {
-    fn drop(&mut self) {
+    /// Takes it back, unless another launch still needs it.
+    ///
+    /// # Errors
+    /// When a file can't be read or written: it is then for the next launch, or the doctor.
+    pub fn take_back(self) -> Result<(), store::Error> {
         if self.running.is_last() {
-            // That it stays is harmless: it opens nothing, and the next launch replaces it.
-            let _ = remove(&self.path, self.name);
+            self.displaced.put_back(&self.auth)?;
         }
+        Ok(())
     }
 }
 
-/// Whether an entry of ours stands in the file with no launch running that it would be for.
+/// Whether something of ours stands in the file, or is kept for it, with no launch running that it
+/// would be for.
 #[must_use]
-pub fn is_left_behind(path: &Path, name: &str) -> bool {
-    let text = fs::read(path).unwrap_or_default();
-    let entries: Map<String, Value> = serde_json::from_slice(&text).unwrap_or_default();
-    entries.get(name).is_some_and(is_ours)
-        && lock_path().is_ok_and(|path| lock::shared(&path).is_ok_and(|share| share.is_last()))
+pub fn is_left_behind(auth: &AuthFile) -> bool {
+    let Ok(Some(text)) = auth.text() else {
+        return false;
+    };
+    let is_kept = || Displaced::from(auth.path()).is_ok_and(|it| it.0.path().exists());
+    let is_over = || share(auth.path()).is_ok_and(|share| share.is_last());
+    (is_ours(&text) || is_kept()) && is_over()
 }
 
-/// Takes the entry back, if it is ours.
+/// Takes back what a launch left that was cut off.
 ///
 /// # Errors
-/// When the file can't be read or written.
-pub fn remove(path: &Path, name: &str) -> Result<(), store::Error> {
-    change(path, |entries| {
-        if entries.get(name).is_some_and(is_ours) {
-            entries.remove(name);
-        }
-    })
-}
-
-/// Whether an entry is a placeholder.
-#[must_use]
-pub fn is_ours(entry: &Value) -> bool {
-    entry[MARK.0] == MARK.1
-}
-
-fn lock_path() -> Result<PathBuf, store::Error> {
-    let path = store::state_folder()?.join("placeholder.lock");
-    commit::make_folder(&path).map_err(store::Error::io(&path))?;
-    Ok(path)
-}
-
-fn change(path: &Path, change: impl FnOnce(&mut Map<String, Value>)) -> Result<(), store::Error> {
-    let target = fs::canonicalize(path).map_err(store::Error::io(path))?;
-    let text = fs::read(&target).map_err(store::Error::io(path))?;
-    let permissions = fs::metadata(&target)
-        .map_err(store::Error::io(path))?
-        .permissions();
-    let not_json = |_| store::Error::io(path)(std::io::Error::other("not a JSON object"));
-    let mut entries: Map<String, Value> = serde_json::from_slice(&text).map_err(not_json)?;
-    let before = entries.clone();
-    change(&mut entries);
-    if entries == before {
-        return Ok(());
+/// When a file can't be read or written.
+pub fn take_back(auth: AuthFile) -> Result<(), store::Error> {
+    let running = share(auth.path())?;
+    let displaced = Displaced::from(auth.path())?;
+    Placeholder {
+        auth,
+        displaced,
+        running,
     }
-    let bytes = serde_json::to_vec_pretty(&entries).map_err(not_json)?;
-    commit::replace(&target, &bytes, Some(permissions)).map_err(store::Error::io(path))
+    .take_back()
+}
+
+fn is_ours(text: &Text) -> bool {
+    opencode::is_stand_in(&text.value()[PROVIDER])
+}
+
+/// The person's own entry, as it is written.
+fn theirs(text: &Text) -> Option<&str> {
+    text.raw(&[PROVIDER]).filter(|_| !is_ours(text))
+}
+
+/// Where the entry is kept that a placeholder stands for.
+#[derive(Debug)]
+struct Displaced(JsonFile);
+
+impl Displaced {
+    /// That from the `auth.json` at this path.
+    fn from(auth: &Path) -> Result<Self, store::Error> {
+        Ok(Self(JsonFile::new(state_file(auth, "displaced")?)))
+    }
+
+    fn keep(&self, entry: &str) -> Result<(), store::Error> {
+        commit::replace(self.0.path(), entry.as_bytes(), None).map_err(|error| self.0.error(error))
+    }
+
+    /// Puts it back where the placeholder stands, or nothing does. An entry that the person made
+    /// meanwhile stays.
+    fn put_back(&self, auth: &AuthFile) -> Result<(), store::Error> {
+        let kept = self.0.read()?;
+        auth.change(|text| {
+            match &kept {
+                _ if theirs(text).is_some() => {}
+                Some(kept) => text.put(PROVIDER, kept.as_str()),
+                None => text.remove(PROVIDER),
+            }
+            Ok(())
+        })?;
+        match fs::remove_file(self.0.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.0.error(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn share(auth: &Path) -> Result<Lock, store::Error> {
+    let path = state_file(auth, "lock")?;
+    commit::make_folder(&path).map_err(store::Error::io(&path))?;
+    lock::shared(&path).map_err(store::Error::io(&path))
+}
+
+/// A file of ours about the `auth.json` at this path: its name tells which that is, since a person
+/// can have several (`XDG_DATA_HOME`).
+fn state_file(auth: &Path, kind: &str) -> Result<PathBuf, store::Error> {
+    let of = auth.to_string_lossy().replace('/', "%");
+    Ok(store::state_folder()?.join(format!("placeholder{of}.{kind}")))
 }

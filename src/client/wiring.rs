@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::placeholder::Placeholder;
 use super::{codex, opencode};
-use crate::store;
+use crate::store::{self, lock::Waiting};
 
 /// A relay that a client is to be pointed at.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub struct Wiring {
     pub arguments: Vec<OsString>,
     /// What is set in the environment.
     pub environment: Vec<(&'static str, String)>,
-    /// A note in a file of the client's, taken back when this goes.
+    /// An entry in a file of the client's, to be taken back when it ends.
     pub placeholder: Option<Placeholder>,
 }
 
@@ -46,14 +46,14 @@ pub enum Error {
 }
 
 /// Points a program at the relay: opencode and Codex CLI in their own ways, any other by the
-/// variables that OpenAI's libraries read.
+/// variables that OpenAI's libraries read. `waiting` is told when a lock takes long.
 ///
 /// # Errors
 /// When the person's own settings for the client can't be read.
-pub fn wire(program: &OsStr, relay: Relay<'_>) -> Result<Wiring, Error> {
+pub fn wire(program: &OsStr, relay: Relay<'_>, waiting: Waiting) -> Result<Wiring, Error> {
     let name = Path::new(program).file_stem().and_then(OsStr::to_str);
     let mut wiring = match name {
-        Some("opencode") => opencode::wire(relay)?,
+        Some("opencode") => opencode::wire(relay, waiting)?,
         Some("codex") => codex::wire(relay),
         _ => Wiring {
             environment: vec![
