@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
 
 pub mod claims;
+pub mod extra;
 pub mod identity;
 pub mod label;
 pub mod limit;
@@ -26,6 +26,7 @@ pub mod time;
 pub mod token;
 pub mod usage;
 
+pub use extra::Extra;
 use mark::Mark;
 use secret::{AccessToken, IdToken, RefreshToken};
 use time::UnixMillis;
@@ -92,9 +93,6 @@ impl Scope {
         Self::new(Self::DEFAULT)
     }
 }
-
-/// Fields that this program does not know. They are kept as they are and written back.
-pub type Extra = Map<String, Value>;
 
 /// One login, as the store holds it (DESIGN §3). Optional fields that are absent stay absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 /// The base address of a server, without a slash at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
 /// An address that must not be used.
@@ -67,13 +67,13 @@ impl Endpoint {
         let Some(mut url) = url else {
             return Err(Error::NoUrl {
                 setting,
-                value: value.to_owned(),
+                value: without_userinfo(value),
             });
         };
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
             return Err(Error::Insecure {
                 setting,
-                value: value.to_owned(),
+                value: without_userinfo(value),
             });
         }
         url.set_query(None);
@@ -84,7 +84,7 @@ impl Endpoint {
     /// The address of a path below it; `path` begins with a slash.
     #[must_use]
     pub fn at(&self, path: &str) -> String {
-        format!("{self}{path}")
+        format!("{}{path}", self.0.as_str().trim_end_matches('/'))
     }
 
     /// Whether the server is on this machine: no proxy is asked for it then.
@@ -94,9 +94,26 @@ impl Endpoint {
     }
 }
 
+/// Without a name and a password: for messages.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+        f.write_str(&without_userinfo(self.0.as_str().trim_end_matches('/')))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
+
+/// An address as it may be shown: a name and a password before an '@' are left out, wherever it is,
+/// since what is no URL has none in its place.
+fn without_userinfo(address: &str) -> String {
+    match (address.split_once("://"), address.rsplit_once('@')) {
+        (_, None) => address.to_owned(),
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        (None, Some((_, rest))) => rest.to_owned(),
     }
 }
 
@@ -132,6 +149,21 @@ mod tests {
         ] {
             assert!(Endpoint::parse("X", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        let good = Endpoint::parse("X", "https://user:canary@example.com/api").unwrap();
+        let bad = [
+            "http://user:canary@example.com",
+            "user:canary@host",
+            "h ttp://u:canary@x",
+        ];
+        let errors = bad.map(|bad| Endpoint::parse("X", bad).unwrap_err().to_string());
+        let shown = format!("{good} {good:?} {errors:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(shown.contains("https://example.com/api"), "{shown}");
+        assert!(good.at("/x").contains("canary"), "it is still used");
     }
 
     #[test]
