@@ -32,17 +32,24 @@ impl Claims {
     /// Reads one token. What is no JWT has no claims.
     #[must_use]
     pub fn of(token: &str) -> Self {
-        payload(token).map_or_else(Self::default, |payload| Self::from_payload(&payload))
+        Self::of_login(None, Some(token))
     }
 
     /// The id token's claims, and where it has none the access token's. The expiry is the access
-    /// token's, since that is the one in use.
+    /// token's, since that is the one in use. An organization stands for the workspace only where
+    /// neither names that.
     #[must_use]
     pub fn of_login(id_token: Option<&str>, access_token: Option<&str>) -> Self {
-        let id = id_token.map(Self::of).unwrap_or_default();
-        let access = access_token.map(Self::of).unwrap_or_default();
+        let id_token = id_token.and_then(payload).unwrap_or_default();
+        let access_token = access_token.and_then(payload).unwrap_or_default();
+        let id = Self::from_payload(&id_token);
+        let access = Self::from_payload(&access_token);
         Self {
-            account_id: id.account_id.or(access.account_id),
+            account_id: id
+                .account_id
+                .or(access.account_id)
+                .or_else(|| organization(&id_token))
+                .or_else(|| organization(&access_token)),
             user_id: id.user_id.or(access.user_id),
             email: id.email.or(access.email),
             plan_type: id.plan_type.or(access.plan_type),
@@ -53,10 +60,8 @@ impl Claims {
 
     fn from_payload(payload: &Value) -> Self {
         let auth = &payload[AUTH];
-        let account_id = text(&auth["chatgpt_account_id"])
-            .or_else(|| text(&payload["chatgpt_account_id"]))
-            .or_else(|| text(&auth["organizations"][0]["id"]))
-            .or_else(|| text(&payload["organizations"][0]["id"]));
+        let account_id =
+            text(&auth["chatgpt_account_id"]).or_else(|| text(&payload["chatgpt_account_id"]));
         Self {
             account_id: account_id.map(AccountId::new),
             user_id: text(&auth["chatgpt_user_id"])
@@ -74,6 +79,12 @@ impl Claims {
                 .map(str::to_owned),
         }
     }
+}
+
+fn organization(payload: &Value) -> Option<AccountId> {
+    text(&payload[AUTH]["organizations"][0]["id"])
+        .or_else(|| text(&payload["organizations"][0]["id"]))
+        .map(AccountId::new)
 }
 
 fn payload(token: &str) -> Option<Value> {
@@ -117,6 +128,16 @@ mod tests {
             Some(UnixMillis::from_secs(1_777_936_568))
         );
         assert_eq!(claims.residency, None);
+    }
+
+    #[test]
+    fn an_organization_stands_for_no_workspace_that_is_named() {
+        let id = jwt(&json!({AUTH: {"organizations": [{"id": "org"}]}}));
+        let access = jwt(&json!({AUTH: {"chatgpt_account_id": "acc"}}));
+        let claims = Claims::of_login(Some(&id), Some(&access));
+        assert_eq!(claims.account_id, Some(AccountId::new("acc")));
+        let claims = Claims::of_login(Some(&id), None);
+        assert_eq!(claims.account_id, Some(AccountId::new("org")));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Who is who: whether two logins are one account, and what of a new login goes into a known one.
 
+use std::time::Duration;
+
 use super::Account;
 use super::claims::Claims;
 use super::time::UnixMillis;
@@ -24,18 +26,42 @@ pub fn same(one: &Account, other: &Account) -> bool {
 }
 
 /// The index that an account, as it was read before, has now. Without an account id it is told by
-/// its refresh token, and after that was renewed by the moment it was added.
+/// its refresh token, and after that was renewed by the moment it was added, if only one was then.
 #[must_use]
 pub fn find_again(accounts: &[Account], before: &Account) -> Option<usize> {
-    let added_then = |now: &Account| {
-        before.chatgpt_account_id.is_none()
-            && !before.added_at.is_never()
-            && now.added_at == before.added_at
+    // Of several accounts with one token it is the one that is itself.
+    let is_itself = |now: &Account| {
+        now.refresh_token == before.refresh_token && now.added_at == before.added_at
     };
+    let is_the_same = |now: &Account| same(now, before);
     accounts
         .iter()
-        .position(|now| same(now, before))
-        .or_else(|| accounts.iter().position(added_then))
+        .position(|now| is_itself(now) && now.chatgpt_account_id == before.chatgpt_account_id)
+        .or_else(|| accounts.iter().position(is_the_same))
+        .or_else(|| added_then(accounts, before))
+}
+
+fn added_then(accounts: &[Account], before: &Account) -> Option<usize> {
+    if before.chatgpt_account_id.is_some() || before.added_at.is_never() {
+        return None;
+    }
+    only(accounts, |now| now.added_at == before.added_at)
+}
+
+/// The index of the one that fits, if no other does.
+fn only(accounts: &[Account], fits: impl Fn(&Account) -> bool) -> Option<usize> {
+    let mut fitting = (0..accounts.len()).filter(|&index| fits(&accounts[index]));
+    fitting.next().filter(|_| fitting.next().is_none())
+}
+
+/// When an account counts as added that is added now: by that moment it can be told from all others
+/// where nothing else is known of it, so no two have the same.
+#[must_use]
+pub fn added_at(accounts: &[Account], now: UnixMillis) -> UnixMillis {
+    let last = accounts.iter().map(|account| account.added_at).max();
+    now.max(last.map_or(UnixMillis::NEVER, |last| {
+        last.plus(Duration::from_millis(1))
+    }))
 }
 
 /// A number that stands for texts, the same in every version of this program: FNV-1a over the
@@ -69,10 +95,13 @@ pub fn key(account: &Account) -> u64 {
     fingerprint(&[account_id, user_id, &account.added_at.to_string()])
 }
 
-/// Fills in what the account's tokens say about their owner.
+/// Fills in what the account's tokens say about their owner. The workspace stays the one that is
+/// known: a login can be good for several, and an organization is only taken for one.
 pub fn learn_owner(account: &mut Account) {
     let claims = claims(account);
-    take(&mut account.chatgpt_account_id, claims.account_id);
+    if account.chatgpt_account_id.is_none() {
+        account.chatgpt_account_id = claims.account_id;
+    }
     take(&mut account.chatgpt_user_id, claims.user_id);
     take(&mut account.email, claims.email);
     take(&mut account.plan_type, claims.plan_type);
@@ -118,9 +147,10 @@ impl Admission {
 /// Lets a fresh login in: a known account is renewed in place, enabled, and needs no login any
 /// more; its history, limits and label stay. An unknown one goes to the end.
 pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Admission {
-    let Some(index) = accounts.iter().position(|known| same(known, &login)) else {
+    let known = accounts.iter().position(|known| same(known, &login));
+    let Some(index) = known.or_else(|| nameless_dead(accounts, &login)) else {
         accounts.push(Account {
-            added_at: now,
+            added_at: added_at(accounts, now),
             ..login
         });
         return Admission::Added(accounts.len() - 1);
@@ -139,6 +169,18 @@ pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Ad
     known.enabled = true;
     known.login_required = None;
     Admission::Renewed(index)
+}
+
+/// The dead account that this login is to repair: of its workspace, the only one of which it is not
+/// known whose it is, as packed logins are.
+fn nameless_dead(accounts: &[Account], login: &Account) -> Option<usize> {
+    let id = login.chatgpt_account_id.as_ref()?;
+    let index = only(accounts, |known| {
+        known.chatgpt_account_id.as_ref() == Some(id)
+            && known.chatgpt_user_id.is_none()
+            && known.email.is_none()
+    })?;
+    accounts[index].login_required.as_ref().map(|_| index)
 }
 
 #[cfg(test)]

@@ -31,8 +31,13 @@ pub fn merge(accounts: &mut Vec<Account>, mut other: Account, now: UnixMillis) -
     // A lease is a process of where the file comes from.
     other.lease = None;
     let Some(index) = known else {
-        if other.added_at.is_never() {
-            other.added_at = now;
+        // Where an id tells them apart the moment need not.
+        let is_taken = |known: &Account| {
+            let has_no_id = |it: &Account| it.chatgpt_account_id.is_none();
+            known.added_at == other.added_at && (has_no_id(known) || has_no_id(&other))
+        };
+        if other.added_at.is_never() || accounts.iter().any(is_taken) {
+            other.added_at = identity::added_at(accounts, now);
         }
         accounts.push(other);
         return Merged::Added(accounts.len() - 1);
@@ -59,20 +64,19 @@ pub fn merge(accounts: &mut Vec<Account>, mut other: Account, now: UnixMillis) -
     merged
 }
 
-/// Whether the tokens of the one are later than those of the other. A dead login is older than
-/// any; one of which nothing is known is older than one of which something is.
+/// Whether the tokens of the one are later than those of the other. A dead login is older than any
+/// that is not known to be older still, and so used up before it; one of which nothing is known is
+/// older than one of which something is.
 fn is_later(one: &Account, than: &Account) -> bool {
     let dead = |account: &Account| account.login_required.is_some();
-    match (dead(one), dead(than)) {
-        (false, true) => return true,
-        (true, false) => return false,
-        _ => {}
-    }
     let both = |a: UnixMillis, b: UnixMillis| (!a.is_never() && !b.is_never()).then(|| a.cmp(&b));
-    let order = both(one.refreshed_at, than.refreshed_at)
-        .or_else(|| both(one.expires_at, than.expires_at))
-        .unwrap_or_else(|| known_time(one).cmp(&known_time(than)));
-    order == Ordering::Greater
+    let order =
+        both(one.refreshed_at, than.refreshed_at).or_else(|| both(one.expires_at, than.expires_at));
+    match (dead(one), dead(than)) {
+        (false, true) => order != Some(Ordering::Less),
+        (true, false) => false,
+        _ => order.unwrap_or_else(|| known_time(one).cmp(&known_time(than))) == Ordering::Greater,
+    }
 }
 
 fn known_time(account: &Account) -> bool {
@@ -143,12 +147,51 @@ mod tests {
             at: NOW,
             extra: Extra::new(),
         });
-        let alive = account("alive", 10, 10);
+        for alive in [account("alive", 20, 10), account("alive", 0, 0)] {
+            assert_eq!(
+                merged(dead.clone(), alive.clone()),
+                (Merged::Renewed(0), "alive".into())
+            );
+            assert_eq!(
+                merged(alive, dead.clone()),
+                (Merged::Kept(0), "alive".into())
+            );
+        }
+    }
+
+    #[test]
+    fn a_dead_login_does_not_give_way_to_a_token_that_was_used_up_before_it() {
+        let mut dead = account("dead", 20, 20);
+        dead.login_required = Some(LoginRequired {
+            code: "refresh_token_expired".into(),
+            at: NOW,
+            extra: Extra::new(),
+        });
+        for older in [account("older", 10, 30), account("older", 0, 10)] {
+            assert_eq!(
+                merged(dead.clone(), older),
+                (Merged::Kept(0), "dead".into())
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_are_added_at_one_moment() {
+        let mut accounts = Vec::new();
+        for token in ["a", "b", "c"] {
+            merge(&mut accounts, Account::new(RefreshToken::new(token)), NOW);
+        }
+        let known = accounts[1].clone();
+        let other = Account {
+            added_at: known.added_at,
+            ..Account::new(RefreshToken::new("d"))
+        };
+        merge(&mut accounts, other, NOW);
+        let moments = accounts.iter().map(|it| it.added_at.as_millis());
         assert_eq!(
-            merged(dead.clone(), alive.clone()),
-            (Merged::Renewed(0), "alive".into())
+            moments.collect::<Vec<_>>(),
+            [1_000_000, 1_000_001, 1_000_002, 1_000_003]
         );
-        assert_eq!(merged(alive, dead), (Merged::Kept(0), "alive".into()));
     }
 
     #[test]
