@@ -154,11 +154,24 @@ fn renew(text: &mut Text, consumed: &RefreshToken, renewed: &Account) -> Result<
     Ok(())
 }
 
+/// The accounts as a store has them: each of several without an id is told by its place among so
+/// many, where a store would have the moment it was added.
+fn in_their_places(auth: &Value) -> Result<Vec<Account>, NoLogin> {
+    let mut accounts = accounts(auth)?;
+    let count = accounts.len() as u64;
+    for (account, place) in accounts.iter_mut().zip(0..) {
+        if count > 1 && account.chatgpt_account_id.is_none() {
+            account.added_at = UnixMillis::from_millis(count * 1000 + place);
+        }
+    }
+    Ok(accounts)
+}
+
 impl Store for AuthFile {
     fn read(&self) -> Result<Option<Document>, store::Error> {
         let text = self.file.read()?;
         Ok(text
-            .and_then(|text| accounts(&text.value()).ok())
+            .and_then(|text| in_their_places(&text.value()).ok())
             .map(Document::of))
     }
 
@@ -168,7 +181,7 @@ impl Store for AuthFile {
         change: &mut dyn FnMut(&mut Document),
     ) -> Result<(), store::Error> {
         self.change(|text| {
-            let known = accounts(&text.value()).map_err(|_| self.missing())?;
+            let known = in_their_places(&text.value()).map_err(|_| self.missing())?;
             let mut document = Document::of(known.clone());
             change(&mut document);
             for (was, is) in known.iter().zip(&document.accounts) {
@@ -180,9 +193,13 @@ impl Store for AuthFile {
         })
     }
 
-    fn hold(&self, name: &str, patience: Patience) -> Result<Lock, store::Error> {
+    fn lock_path(&self, name: &str) -> Result<PathBuf, store::Error> {
         // The folder is opencode's: nothing of ours is left lying there.
-        let path = store::state_folder()?.join(format!("opencode-auth.{name}.lock"));
+        Ok(store::state_folder()?.join(format!("opencode-auth.{name}.lock")))
+    }
+
+    fn hold(&self, name: &str, patience: Patience) -> Result<Lock, store::Error> {
+        let path = self.lock_path(name)?;
         commit::make_folder(&path).map_err(|source| self.file.error(source))?;
         store::lock_file(path, patience, self.waiting)
     }

@@ -77,6 +77,16 @@ pub fn keep_backup(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a backup of the file as it is now: a copy of its own, since another program may write into
+/// the file in place. For a change after which the version before it is of no use to anybody.
+///
+/// # Errors
+/// When neither a copy nor a link can be made.
+pub fn renew_backup(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A link needs no room on the disk.
+    replace(&backup_path(path), bytes, None).or_else(|_| keep_backup(path))
+}
+
 /// Where the last good version of a file is kept.
 #[must_use]
 pub fn backup_path(path: &Path) -> PathBuf {

@@ -2,6 +2,7 @@
 //! (DESIGN §3). What is not known survives at every level. It reads and writes bytes, no file.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::account::{Account, Extra};
@@ -95,12 +96,25 @@ impl Document {
                 version: versioned.version,
             });
         }
-        let mut document: Self = serde_json::from_slice(bytes).map_err(|e| at(&e))?;
+        let mut document = serde_json::from_slice(bytes)
+            .or_else(|error| Self::parse_leniently(bytes).ok_or_else(|| at(&error)))?;
         for account in &mut document.accounts {
             account.adopt_reset_time();
         }
         document.activate_existing();
         Ok(document)
+    }
+
+    /// Reads what another program wrote in its own way: a null for what is not there, a whole number
+    /// with a fraction, an index of no account.
+    fn parse_leniently(bytes: &[u8]) -> Option<Self> {
+        let mut value: Value = serde_json::from_slice(bytes).ok()?;
+        soften(&mut value);
+        let active = value.get_mut("activeIndex");
+        if let Some(active) = active.filter(|active| !active.is_u64()) {
+            *active = 0.into();
+        }
+        serde_json::from_value(value).ok()
     }
 
     /// The bytes of the document: indented JSON with a line end, as the proposal's plugin writes it.
@@ -112,6 +126,17 @@ impl Document {
             .unwrap_or_else(|error| unreachable!("a document is always JSON: {error}"));
         bytes.push(b'\n');
         bytes
+    }
+
+    /// Whether a token that `before` had is gone here, and none of its accounts: it was used up, and
+    /// another took its place.
+    #[must_use]
+    pub fn replaces_token_of(&self, before: &Self) -> bool {
+        let is_here = |old: &Account| {
+            let mut accounts = self.accounts.iter();
+            accounts.any(|now| now.refresh_token == old.refresh_token)
+        };
+        self.accounts.len() >= before.accounts.len() && !before.accounts.iter().all(is_here)
     }
 
     /// Takes an account out. Activity stays with the account that has it, or moves on to the next
@@ -131,6 +156,48 @@ impl Document {
             self.active_index = 0;
         }
     }
+}
+
+/// Fields that are ours, and have a usual value or count something whole. Others are not touched.
+const WITH_DEFAULTS: [&str; 13] = [
+    "activeIndex",
+    "addedAt",
+    "enabled",
+    "expiresAt",
+    "lastUsed",
+    "limits",
+    "markedAt",
+    "models",
+    "observedAt",
+    "rateLimitResetTime",
+    "refreshedAt",
+    "resetsAt",
+    "windows",
+];
+const WHOLE: [&str; 4] = ["minutes", "pid", "repeats", "windowMinutes"];
+
+fn soften(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(soften),
+        Value::Object(fields) => {
+            fields.retain(|name, value| !value.is_null() || !WITH_DEFAULTS.contains(&&**name));
+            for (name, value) in fields {
+                match whole(value) {
+                    Some(number) if WHOLE.contains(&&**name) => *value = number.into(),
+                    _ => soften(value),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The number, if it is one that only has a fraction of nothing.
+fn whole(value: &Value) -> Option<u32> {
+    let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+    (0.0..=f64::from(u32::MAX))
+        .contains(&number)
+        .then_some(number as u32)
 }
 
 impl Error {
@@ -200,6 +267,29 @@ mod tests {
         let document = Document::parse(text).unwrap();
         let mark = &document.accounts[0].limits()["default"];
         assert_eq!(mark.until.as_millis(), 5000);
+    }
+
+    #[test]
+    fn what_another_program_writes_in_its_own_way_is_read() {
+        let text = br#"{"version":1,"accounts":[{"refreshToken":"r","enabled":null,"addedAt":null,
+            "usage":{"windows":[{"minutes":300.0,"usedPercent":5,"resetsAt":null}],"odd":null},
+            "odd":{"limits":1.0}}],"activeIndex":-1}"#;
+        let document = Document::parse(text).unwrap();
+        let account = &document.accounts[0];
+        assert_eq!((document.active_index, account.enabled), (0, true));
+        assert_eq!(account.usage.as_ref().unwrap().windows[0].minutes, 300);
+        let written = String::from_utf8(document.to_bytes()).unwrap();
+        assert!(written.contains(r#""odd": null"#), "{written}");
+        assert!(written.contains(r#""limits": 1.0"#), "{written}");
+    }
+
+    #[test]
+    fn fields_that_are_not_known_are_never_shown() {
+        let text = br#"{"version":1,"accounts":[{"refreshToken":"canary","secret":"canary",
+            "lease":{"until":1,"pid":2,"odd":"canary"}}],"odd":["canary"]}"#;
+        let shown = format!("{:?}", Document::parse(text).unwrap());
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(shown.contains("secret"), "{shown}");
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub trait Store: Send + Sync {
     /// then as it was.
     fn transact(&self, absent: Absent, change: &mut dyn FnMut(&mut Document)) -> Result<(), Error>;
 
+    /// The file of a lock of this store's. Beside it is room for what belongs to it.
+    ///
+    /// # Errors
+    /// When it has no place.
+    fn lock_path(&self, name: &str) -> Result<PathBuf, Error>;
+
     /// Takes a lock of this store's by name, for work between processes that is longer than a
     /// change: one refresh of an account at a time. It does not keep anybody from the document.
     ///
@@ -208,15 +214,28 @@ impl Store for FileStore {
         // On a full disk the backup stays as it was, too.
         let new =
             commit::prepare(&target, &document.to_bytes(), None).map_err(Error::io(&target))?;
-        if before.is_some() {
-            commit::keep_backup(&target).map_err(Error::io(&target))?;
+        match before {
+            Some(before) if document.replaces_token_of(&before) => {
+                new.put().map_err(Error::io(&target))?;
+                commit::renew_backup(&target, &document.to_bytes()).map_err(Error::io(&target))
+            }
+            Some(_) => {
+                commit::keep_backup(&target).map_err(Error::io(&target))?;
+                new.put().map_err(Error::io(&target))
+            }
+            None => new.put().map_err(Error::io(&target)),
         }
-        new.put().map_err(Error::io(&target))
+    }
+
+    fn lock_path(&self, name: &str) -> Result<PathBuf, Error> {
+        Ok(commit::with_suffix(
+            &self.target()?,
+            &format!(".{name}.lock"),
+        ))
     }
 
     fn hold(&self, name: &str, patience: Patience) -> Result<Lock, Error> {
-        let path = commit::with_suffix(&self.target()?, &format!(".{name}.lock"));
-        lock_file(path, patience, self.waiting)
+        lock_file(self.lock_path(name)?, patience, self.waiting)
     }
 
     fn path(&self) -> &Path {
@@ -225,6 +244,7 @@ impl Store for FileStore {
 }
 
 fn read_file(path: &Path) -> Result<Option<Document>, Error> {
+    refuse_irregular(path)?;
     let mut file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -239,6 +259,17 @@ fn read_file(path: &Path) -> Result<Option<Document>, Error> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// A folder has nothing to read, and a pipe would be waited for.
+fn refuse_irregular(path: &Path) -> Result<(), Error> {
+    let what = match fs::metadata(path).map(|it| it.file_type()) {
+        Ok(kind) if kind.is_dir() => "it is a folder",
+        Ok(kind) if !kind.is_file() => "it is no regular file",
+        // What is wrong with it shows when it is opened.
+        _ => return Ok(()),
+    };
+    Err(Error::io(path)(io::Error::other(what)))
 }
 
 /// Refuses a file with a secret in it that others could read or write.
@@ -292,6 +323,14 @@ pub fn opencode_data() -> Result<PathBuf, Error> {
 pub fn state_folder() -> Result<PathBuf, Error> {
     let state = dirs::state_dir().or_else(dirs::data_local_dir);
     Ok(state.ok_or(Error::NoHome)?.join("codex-accounts"))
+}
+
+/// The file of a store that is not the usual one: a person has to name it.
+#[must_use]
+pub fn named(store: &dyn Store) -> Option<PathBuf> {
+    let path = store.path();
+    let usual = !store.keeps_all() || default_path().is_ok_and(|usual| usual == path);
+    (!usual).then(|| path.to_owned())
 }
 
 /// The store of a person who named none.

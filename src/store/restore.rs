@@ -1,5 +1,6 @@
-//! Bringing a store back from the backup that each change leaves. It is only done for a person who
-//! has seen what the backup holds: tokens that were renewed since are lost by it.
+//! Bringing a store back from the backup that each change leaves: the version before it, or itself
+//! where it replaced a token, since used-up tokens help nobody. It is only done for a person who has
+//! seen what the backup holds: what was noted since is lost by it.
 
 use std::fs;
 use std::path::PathBuf;
