@@ -384,7 +384,7 @@ impl AccountPick {
             }
             match fresh(shell, store, &issuer, &picked.account) {
                 Ok(account) => return Ok(Picked { account, ..picked }),
-                Err(refresh::Error::LoginRequired { name, code }) if self.account.is_none() => {
+                Err(refresh::Error::LoginRequired { name, code, .. }) if self.account.is_none() => {
                     shell.note(&format!("'{name}' needs a new login ({code})"));
                     picked.account.login_required = Some(LoginRequired {
                         code,

@@ -2,6 +2,7 @@
 //! them, and the one place that prints an error.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -256,14 +257,30 @@ impl Error {
             Self::Refresh(error) | Self::Usage(usage::Error::Refresh(error)) => {
                 of_refresh_hint(error)
             }
-            Self::Usage(usage::Error::NotAccepted { .. }) => Some(LOG_IN_AGAIN.to_owned()),
+            Self::Usage(usage::Error::NotAccepted { store, .. }) => {
+                Some(log_in_again(store.as_deref()))
+            }
             Self::Endpoint(_) => Some("use https, or http to 127.0.0.1".to_owned()),
             _ => None,
         }
     }
 }
 
-const LOG_IN_AGAIN: &str = "log in again with 'codex-accounts add'";
+/// `store`: the one to log in to, where it is not the usual one.
+fn log_in_again(store: Option<&Path>) -> String {
+    match store {
+        None => "log in again with 'codex-accounts add'".to_owned(),
+        Some(path) => format!(
+            "log in again with: codex-accounts --store {} add",
+            quoted(path)
+        ),
+    }
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
+}
 
 fn of_refresh(error: &refresh::Error) -> Code {
     match error {
@@ -279,8 +296,8 @@ fn of_refresh(error: &refresh::Error) -> Code {
 
 fn of_refresh_hint(error: &refresh::Error) -> Option<String> {
     match error {
-        refresh::Error::LoginRequired { .. } | refresh::Error::Lost { .. } => {
-            Some(LOG_IN_AGAIN.to_owned())
+        refresh::Error::LoginRequired { store, .. } | refresh::Error::Lost { store, .. } => {
+            Some(log_in_again(store.as_deref()))
         }
         refresh::Error::Store(source) | refresh::Error::Uncommitted { source, .. } => {
             of_store_hint(source)
@@ -347,7 +364,15 @@ fn of_store_hint(error: &store::Error) -> Option<String> {
         } => Some("update codex-accounts".to_owned()),
         store::Error::Format { path, .. } => {
             let backup = store::commit::backup_path(path);
-            let hint = || format!("the last good version is '{}'", backup.display());
+            let usual = store::default_path().is_ok_and(|usual| usual == *path);
+            let store = if usual {
+                String::new()
+            } else {
+                format!("--store {} ", quoted(path))
+            };
+            let hint = || {
+                format!("codex-accounts {store}doctor --restore brings back the last good version")
+            };
             backup.exists().then(hint)
         }
         store::Error::NoHome => Some("set HOME, or name the store with --store".to_owned()),

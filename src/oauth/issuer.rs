@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use oauth2::{
     AuthUrl, AuthorizationCode, ClientId, CsrfToken, EmptyExtraTokenFields, EndpointNotSet,
     EndpointSet, ErrorResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
@@ -33,6 +34,9 @@ const SCOPES: &str = "openid profile email offline_access";
 const USUAL_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An answer that is a success and brings no token that can be used.
+const WITHOUT_TOKENS: Error = Error::Nonsense { status: 200 };
 
 /// The issuer of tokens.
 #[derive(Debug)]
@@ -66,23 +70,45 @@ pub struct Attempt {
     redirect: RedirectUrl,
 }
 
-/// Tokens as the issuer gave them. A refresh may leave out what stays as it was.
+/// Tokens as the issuer gave them. A refresh may leave out what stays as it was. A token was used
+/// up for them, so what can be understood counts, whatever is wrong with the rest.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(from = "Reply")]
 pub struct Tokens {
+    /// Empty where there is none.
     access_token: oauth2::AccessToken,
-    #[serde(default)]
     refresh_token: Option<oauth2::RefreshToken>,
-    #[serde(default)]
     id_token: Option<IdToken>,
-    #[serde(default)]
     expires_in: Option<f64>,
     /// RFC 6749 §5.1 requires it; captured replies leave it out, and only one type is in use.
-    #[serde(skip, default = "bearer")]
+    #[serde(skip)]
     token_type: BasicTokenType,
 }
 
-fn bearer() -> BasicTokenType {
-    BasicTokenType::Bearer
+/// An object that is to hold tokens.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Reply(serde_json::Map<String, Value>);
+
+impl From<Reply> for Tokens {
+    fn from(Reply(fields): Reply) -> Self {
+        let text = |name| {
+            let text = fields.get(name).and_then(Value::as_str);
+            text.filter(|text| !text.trim().is_empty())
+                .map(str::to_owned)
+        };
+        let expires_in = fields.get("expires_in").and_then(|it| match it {
+            Value::String(text) => text.trim().parse().ok(),
+            other => other.as_f64(),
+        });
+        Self {
+            access_token: oauth2::AccessToken::new(text("access_token").unwrap_or_default()),
+            refresh_token: text("refresh_token").map(oauth2::RefreshToken::new),
+            id_token: text("id_token").map(IdToken::new),
+            expires_in,
+            token_type: BasicTokenType::Bearer,
+        }
+    }
 }
 
 impl TokenResponse for Tokens {
@@ -111,9 +137,16 @@ impl TokenResponse for Tokens {
 }
 
 /// The issuer's answer to a request that it refuses, in any of its shapes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct Refusal(Value);
+
+/// The rest of what the issuer said is not for logs.
+impl std::fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Refusal({self})")
+    }
+}
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -154,7 +187,11 @@ impl Issuer {
     /// The issuer at this address.
     #[must_use]
     pub fn new(endpoint: Endpoint) -> Self {
-        let agent = Agent::new(&endpoint, PATIENCE);
+        Self::with_patience(endpoint, PATIENCE)
+    }
+
+    fn with_patience(endpoint: Endpoint, patience: Duration) -> Self {
+        let agent = Agent::new(&endpoint, patience);
         // Proof: an endpoint is a URL, and stays one with a path after it.
         let url = |path: &str| {
             Url::parse(&endpoint.at(path)).unwrap_or_else(|error| unreachable!("a URL: {error}"))
@@ -233,6 +270,7 @@ impl Issuer {
                 Error::Dead { code } => Error::Refused { code },
                 other => other,
             })
+            .and_then(Tokens::worth_keeping)
     }
 
     /// Trades a refresh token for new tokens. The old one is used up by this, and must never be
@@ -246,6 +284,7 @@ impl Issuer {
             .exchange_refresh_token(&oauth2::RefreshToken::new(token.expose().to_owned()))
             .request(&self.sender(&status))
             .map_err(|error| refusal(error, status.get()))
+            .and_then(Tokens::worth_keeping)
     }
 
     /// Tells the issuer that a refresh token is not wanted any more (PROTOCOL §1).
@@ -282,14 +321,21 @@ impl Issuer {
         &self.agent
     }
 
-    /// Sends for oauth2, and keeps the status, which its errors leave out.
+    /// Sends for oauth2, and keeps the status, which its errors leave out. JSON is JSON, and success
+    /// is success, also where oauth2 wants another media type or status.
     fn sender<'a>(
         &'a self,
         status: &'a Cell<StatusCode>,
     ) -> impl Fn(oauth2::HttpRequest) -> Result<oauth2::HttpResponse, Unreachable> + 'a {
         move |request| {
-            let answer = self.agent.send(request)?;
+            let mut answer = self.agent.send(request)?;
             status.set(answer.status());
+            if serde_json::from_slice::<Reply>(answer.body()).is_ok() {
+                answer.headers_mut().remove(CONTENT_TYPE);
+            }
+            if answer.status().is_success() {
+                *answer.status_mut() = StatusCode::OK;
+            }
             Ok(answer)
         }
     }
@@ -336,18 +382,41 @@ impl Tokens {
             });
         };
         let mut account = Account::new(RefreshToken::new(refresh_token.secret()));
-        self.renew(&mut account, now);
+        // One that lacks an access token can get it by a refresh.
+        let _ = self.renew(&mut account, now);
         Ok(account)
     }
 
+    fn worth_keeping(self) -> Result<Self, Error> {
+        if self.refresh_token.is_none() && self.has_no_access() {
+            return Err(WITHOUT_TOKENS);
+        }
+        Ok(self)
+    }
+
+    fn has_no_access(&self) -> bool {
+        self.access_token.secret().is_empty()
+    }
+
     /// Puts the tokens in the place of the account's; those that were left out stay.
-    pub fn renew(self, account: &mut Account, now: UnixMillis) {
+    ///
+    /// # Errors
+    /// When there was no access token. The account has the rest, and none that can be used.
+    pub fn renew(self, account: &mut Account, now: UnixMillis) -> Result<(), Error> {
         let lifetime = self.expires_in();
+        let has_no_access = self.has_no_access();
         if let Some(token) = &self.refresh_token {
             account.refresh_token = RefreshToken::new(token.secret());
         }
         if self.id_token.is_some() {
             account.id_token = self.id_token;
+        }
+        account.login_required = None;
+        account.refreshed_at = now;
+        if has_no_access {
+            account.access_token = None;
+            account.expires_at = UnixMillis::NEVER;
+            return Err(WITHOUT_TOKENS);
         }
         account.access_token = Some(AccessToken::new(self.access_token.secret()));
         identity::learn_owner(account);
@@ -357,7 +426,57 @@ impl Tokens {
                 .expires_at
                 .unwrap_or_else(|| now.plus(USUAL_LIFETIME)),
         };
-        account.refreshed_at = now;
-        account.login_required = None;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::sync::mpsc;
+    use std::thread;
+
+    #[test]
+    fn an_answer_that_does_not_come_in_time_is_not_asked_for_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (given_up, is_over) = mpsc::channel();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            // It hears all of it, and says nothing until nobody waits any more.
+            while !request.ends_with(b"client_id=app_EMoamEEZ73f0CkXaXp7hrann") {
+                let mut part = [0; 1024];
+                let length = stream.read(&mut part).unwrap();
+                request.extend_from_slice(&part[..length]);
+            }
+            is_over.recv().unwrap();
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_err(), "it was asked again");
+            request
+        });
+        let endpoint = Endpoint::parse("X", &format!("http://{address}")).unwrap();
+        let issuer = Issuer::with_patience(endpoint, Duration::from_millis(200));
+        let error = issuer.refresh(&RefreshToken::new("token")).unwrap_err();
+        given_up.send(()).unwrap();
+        assert_eq!(
+            error.to_string(),
+            "no answer from 127.0.0.1: it took too long"
+        );
+        let request = String::from_utf8(server.join().unwrap()).unwrap();
+        assert_eq!(request.matches("POST /oauth/token").count(), 1);
+    }
+
+    #[test]
+    fn what_the_issuer_says_is_not_in_debug() {
+        let refusal = Refusal(json!({"error": "invalid_grant", "echo": "canary"}));
+        let tokens: Tokens =
+            serde_json::from_value(json!({"access_token": "canary", "id_token": "canary",
+                "refresh_token": "canary"}))
+            .unwrap();
+        let shown = format!("{refusal:?} {tokens:?}");
+        assert!(!shown.contains("canary"), "{shown}");
     }
 }

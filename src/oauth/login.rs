@@ -13,7 +13,6 @@ use url::Url;
 
 use super::device::{self, Invitation};
 use super::issuer::{self, Issuer, Tokens};
-use super::shield::Shield;
 use crate::account::identity::{self, Admission};
 use crate::account::secret::Secret;
 use crate::account::{Account, label};
@@ -21,6 +20,7 @@ use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
 use crate::net::callback::{self, Answer, Bound, Event, Guest, Outcome, Ports, Server};
 use crate::net::page::Page;
+use crate::net::shield::Shield;
 use crate::store::{self, Absent, Document, Store};
 
 /// How long a person may take in the browser (DESIGN §2).

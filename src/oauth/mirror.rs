@@ -31,9 +31,10 @@ impl Mirror {
     }
 
     /// The login of this account that a client has renewed by itself: another token, which expires
-    /// later. The account's own is used up then.
+    /// later. The account's own is used up then. One that is `consumed` is not newer, whatever its
+    /// time says.
     #[must_use]
-    pub fn newer(&self, account: &Account) -> Option<Account> {
+    pub fn newer(&self, account: &Account, consumed: &[RefreshToken]) -> Option<Account> {
         self.files
             .iter()
             .filter_map(|file| file.logins().ok())
@@ -41,6 +42,7 @@ impl Mirror {
             .filter(|login| {
                 identity::same(login, account)
                     && login.refresh_token != account.refresh_token
+                    && !consumed.contains(&login.refresh_token)
                     && login.expires_at > account.expires_at
             })
             .max_by_key(|login| login.expires_at)

@@ -7,5 +7,6 @@ pub mod login;
 pub mod mirror;
 pub mod refresh;
 pub mod rescue;
-pub mod shield;
+mod turn;
 pub mod usage;
+mod verdict;

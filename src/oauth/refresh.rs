@@ -9,23 +9,14 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::issuer::{self, Issuer};
-use super::mirror::Mirror;
-use super::rescue::{Rescue, Rescued};
-use super::shield::Shield;
+use super::turn::{self, Turn};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, Extra, LoginRequired, identity};
+use crate::account::{Account, identity};
 use crate::clock::Clock;
-use crate::store::lock::Patience;
 use crate::store::{self, Absent, Store};
 
 /// Tokens that expire sooner than this are renewed before they are handed out (DESIGN §2).
 pub const USUAL_MARGIN: Duration = Duration::from_secs(5 * 60);
-
-/// As long as the holder of the lock may wait for the issuer, and some.
-const PATIENCE: Patience = Patience {
-    quiet: Duration::from_secs(2),
-    most: Duration::from_secs(45),
-};
 
 /// When a token is to be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +61,8 @@ pub enum Error {
         name: String,
         /// The issuer's code.
         code: String,
+        /// The store to log in to again, where it is not the usual one.
+        store: Option<PathBuf>,
     },
     /// It was removed meanwhile.
     #[error("'{name}' is not in the store any more")]
@@ -103,12 +96,15 @@ pub enum Error {
     Lost {
         /// What the account is called.
         name: String,
+        /// The store to log in to again, where it is not the usual one.
+        store: Option<PathBuf>,
         /// What the system said.
         source: io::Error,
     },
 }
 
-/// Sees to it that an account's token is fresh.
+/// Sees to it that an account's token is fresh, and brings to its end what a refresh before this
+/// one could not.
 ///
 /// # Errors
 /// When the login is dead, the account gone, the issuer out of reach or the store unusable. Except
@@ -120,24 +116,26 @@ pub fn refresh(
     need: Need,
     clock: Clock,
 ) -> Result<Refreshed, Error> {
-    if before.login_required.is_none() && !needs(before, need, clock.now()) {
+    let due = before.login_required.is_some() || needs(before, need, clock.now());
+    if !due && !turn::is_something_left(store, before) {
         return Ok(Refreshed {
             account: before.clone(),
             how: How::Kept,
             notes: Vec::new(),
         });
     }
-    let lock = store.hold(&lock_name(before), PATIENCE)?;
-    let mirror = Mirror::of_person(store);
-    let rescue = Rescue::beside(&lock);
-    let account = read_again(store, before)?;
-    let (account, mut notes) = take_over_rescued(store, &rescue, &mirror, account)?;
-    let account = match mirror.newer(&account) {
-        Some(newer) => change(store, &account, |kept| take_tokens(kept, &newer))?,
-        None => account,
-    };
+    let (turn, account) = Turn::take(store, before)?;
+    let (account, mut notes) = turn.settle(account)?;
+    let account = turn.adopt(account)?;
     let renewed_meanwhile = account.refresh_token != before.refresh_token
         || account.refreshed_at != before.refreshed_at;
+    if !due && account.login_required.is_none() && !renewed_meanwhile {
+        return Ok(Refreshed {
+            account,
+            how: How::Kept,
+            notes,
+        });
+    }
     if renewed_meanwhile && account.login_required.is_none() && serves(&account, need, clock.now())
     {
         return Ok(Refreshed {
@@ -146,136 +144,25 @@ pub fn refresh(
             notes,
         });
     }
-    if let Some(dead) = &account.login_required {
-        return Err(dead_login(&account, &dead.code));
+    if let Some(code) = turn.known_dead(&account) {
+        return Err(dead_login(store, &account, code));
     }
-    let mut refreshed = exchange(store, issuer, &account, rescue, &mirror, clock)?;
+    let mut refreshed = if turn.is_of(&account)? {
+        turn.exchange(issuer, &account, clock)?
+    } else {
+        // What was taken over is under another lock.
+        drop(turn);
+        refresh(store, issuer, &account, need, clock)?
+    };
     notes.append(&mut refreshed.notes);
     Ok(Refreshed { notes, ..refreshed })
 }
 
-/// Presents the refresh token and commits what comes back. To be called with the account's lock.
-fn exchange(
-    store: &dyn Store,
-    issuer: &Issuer,
-    account: &Account,
-    rescue: Rescue,
-    mirror: &Mirror,
-    clock: Clock,
-) -> Result<Refreshed, Error> {
-    let _shield = Shield::raise();
-    let path = rescue.path().to_owned();
-    // Without room for new tokens none are asked for.
-    let ready = rescue
-        .prepare()
-        .map_err(|source| store::Error::Io { path, source })?;
-    let tokens = match issuer.refresh(&account.refresh_token) {
-        Ok(tokens) => tokens,
-        Err(error) => {
-            ready.dismiss();
-            return refused(store, account, error, clock);
-        }
-    };
-    let mut renewed = account.clone();
-    tokens.renew(&mut renewed, clock.now());
-    match change(store, account, |kept| take_tokens(kept, &renewed)) {
-        Err(Error::Store(source)) => {
-            let name = account.name().to_owned();
-            let rescued = Rescued {
-                consumed: account.refresh_token.clone(),
-                account: renewed,
-            };
-            Err(match ready.keep(&rescued) {
-                Ok(path) => Error::Uncommitted { name, path, source },
-                Err(source) => Error::Lost { name, source },
-            })
-        }
-        Err(error) => {
-            ready.dismiss();
-            Err(error)
-        }
-        Ok(committed) => {
-            ready.dismiss();
-            Ok(Refreshed {
-                notes: mirror.write_through(&account.refresh_token, &committed),
-                account: committed,
-                how: How::Renewed,
-            })
-        }
-    }
-}
-
-/// Takes over the tokens that a refresh before this one could not commit, if the account still has
-/// the token that they were got for.
-fn take_over_rescued(
-    store: &dyn Store,
-    rescue: &Rescue,
-    mirror: &Mirror,
-    account: Account,
-) -> Result<(Account, Vec<String>), Error> {
-    let Some(rescued) = rescue.left_behind() else {
-        return Ok((account, Vec::new()));
-    };
-    if rescued.consumed != account.refresh_token {
-        rescue.clear();
-        return Ok((account, Vec::new()));
-    }
-    let committed = change(store, &account, |kept| take_tokens(kept, &rescued.account))?;
-    rescue.clear();
-    let notes = mirror.write_through(&rescued.consumed, &committed);
-    Ok((committed, notes))
-}
-
-/// Puts the tokens of a login in the place of the account's.
-fn take_tokens(kept: &mut Account, login: &Account) {
-    kept.refresh_token = login.refresh_token.clone();
-    kept.access_token = login.access_token.clone();
-    kept.id_token = login.id_token.clone().or(kept.id_token.take());
-    kept.expires_at = login.expires_at;
-    kept.refreshed_at = kept.refreshed_at.max(login.refreshed_at);
-    kept.login_required = None;
-    identity::learn_owner(kept);
-}
-
-fn refused(
-    store: &dyn Store,
-    account: &Account,
-    error: issuer::Error,
-    clock: Clock,
-) -> Result<Refreshed, Error> {
-    match error {
-        issuer::Error::Dead { code } => note_dead(store, account, code, clock),
-        source => Err(Error::Issuer {
-            name: account.name().to_owned(),
-            source,
-        }),
-    }
-}
-
-/// Notes that a login is dead, unless somebody logged in again while the issuer was asked.
-fn note_dead(
-    store: &dyn Store,
-    account: &Account,
-    code: String,
-    clock: Clock,
-) -> Result<Refreshed, Error> {
-    let kept = change(store, account, |kept| {
-        if kept.refresh_token == account.refresh_token {
-            kept.login_required = Some(LoginRequired {
-                code: code.clone(),
-                at: clock.now(),
-                extra: Extra::new(),
-            });
-        }
-    })?;
-    match &kept.login_required {
-        Some(dead) => Err(dead_login(&kept, &dead.code)),
-        None => Ok(Refreshed {
-            account: kept,
-            how: How::Adopted,
-            notes: Vec::new(),
-        }),
-    }
+/// Takes away what refreshes left undone for an account that is out of the store, and hands it out
+/// with the last tokens that are known of it.
+#[must_use]
+pub fn forget(store: &dyn Store, account: Account) -> Account {
+    turn::forget(store, account)
 }
 
 /// Changes an account as the store has it then, and hands it out as it is now.
@@ -290,13 +177,6 @@ pub(super) fn change(
         Some(document.accounts[index].clone())
     })?;
     changed.ok_or_else(|| gone(account))
-}
-
-fn read_again(store: &dyn Store, before: &Account) -> Result<Account, Error> {
-    let document = store.read()?.ok_or_else(|| gone(before))?;
-    identity::find_again(&document.accounts, before)
-        .and_then(|index| document.accounts.into_iter().nth(index))
-        .ok_or_else(|| gone(before))
 }
 
 fn needs(account: &Account, need: Need, now: UnixMillis) -> bool {
@@ -315,18 +195,15 @@ fn serves(account: &Account, need: Need, now: UnixMillis) -> bool {
     }
 }
 
-fn lock_name(account: &Account) -> String {
-    format!("refresh-{:016x}", identity::key(account))
-}
-
-fn dead_login(account: &Account, code: &str) -> Error {
+pub(super) fn dead_login(store: &dyn Store, account: &Account, code: String) -> Error {
     Error::LoginRequired {
         name: account.name().to_owned(),
-        code: code.to_owned(),
+        code,
+        store: store::named(store),
     }
 }
 
-fn gone(account: &Account) -> Error {
+pub(super) fn gone(account: &Account) -> Error {
     Error::Gone {
         name: account.name().to_owned(),
     }

@@ -1,10 +1,12 @@
-//! A place kept ready for tokens while the issuer is asked for them. If the store then can't take
-//! them, because its disk is full or somebody broke it meanwhile, they are kept here, and the next
-//! refresh takes them over: the token they were got for is used up, so nothing else would help.
+//! What a refresh could not bring to its end, kept for the next one: new tokens that the store may
+//! not have, because its disk is full or somebody broke it meanwhile, and used-up tokens that a
+//! client's file may still hold in their place. The tokens they were got for are used up, so nothing
+//! else would help.
 //!
-//! It is a file of the account's own (0600), beside the account's refresh lock, and is touched
-//! with that lock only. It is written to its full size before anything is asked for, so that
-//! filling it later needs no space.
+//! It is a file (0600) beside the account's refresh lock, and is touched with that lock only; who
+//! looks without it looks whether there is something. It is written to its full size before
+//! anything is asked for, so that filling it later needs no space. Accounts of which too little is
+//! known can share a lock: so it holds records, and each is of one account.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -12,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::Account;
 use crate::account::secret::RefreshToken;
-use crate::store::lock::Lock;
+use crate::account::{Account, identity};
+use crate::store::commit;
 
-/// More than an account ever takes, in bytes; its tokens are a few KiB.
+/// More than the accounts of one lock ever take, in bytes; the tokens of one are a few KiB.
 const ROOM: usize = 64 << 10;
 
-/// Where the tokens of one account are kept if need be.
+/// Where what is left to do is kept.
 #[derive(Debug)]
 pub struct Rescue {
     path: PathBuf,
@@ -28,60 +30,64 @@ pub struct Rescue {
 /// A place that is ready to be filled.
 #[derive(Debug)]
 pub struct Ready {
-    path: PathBuf,
     file: File,
 }
 
-/// Tokens that no store has, and the token that they were got for.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Rescued {
-    /// The refresh token that is used up.
-    pub consumed: RefreshToken,
-    /// The account with its new tokens.
+/// What is left to do for one account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The refresh tokens that are used up, and may still be in somebody's file.
+    pub consumed: Vec<RefreshToken>,
+    /// The account with the tokens that take their place.
     pub account: Account,
 }
 
-impl Rescue {
-    /// That of the account whose refresh lock this is.
+impl Record {
+    /// Whether it is this account's, and nobody else's.
     #[must_use]
-    pub fn beside(lock: &Lock) -> Self {
+    pub fn is_of(&self, account: &Account) -> bool {
+        self.consumed.contains(&account.refresh_token) || identity::same(&self.account, account)
+    }
+}
+
+impl Rescue {
+    /// That of the account whose refresh lock is at this path.
+    #[must_use]
+    pub fn beside(lock: &Path) -> Self {
         Self {
-            path: lock.path().with_extension("rescued"),
+            path: lock.with_extension("rescued"),
         }
     }
 
-    /// What a refresh before this one had to leave here. What it was killed over is nothing.
+    /// What is left to do. What a refresh was killed over before it had anything is nothing.
     #[must_use]
-    pub fn left_behind(&self) -> Option<Rescued> {
-        serde_json::from_slice(&fs::read(&self.path).ok()?).ok()
+    pub fn records(&self) -> Vec<Record> {
+        let text = fs::read(&self.path).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Empties it, once what was here has found its place.
-    pub fn clear(&self) {
-        // What stays is overwritten by the next refresh.
-        let _ = fs::remove_file(&self.path);
-    }
-
-    /// Makes it ready.
+    /// Keeps what is left to do now. Where that is nothing, nothing stays.
     ///
     /// # Errors
-    /// When there is no room for it: then nothing should be asked for either.
-    pub fn prepare(self) -> io::Result<Ready> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&self.path)?;
-        // White space, so that what is written over it is JSON with some of it at its end.
-        let ready = file.write_all(&[b' '; ROOM]).and_then(|()| file.sync_all());
-        if let Err(error) = ready {
-            self.clear();
-            return Err(error);
+    /// When it can't be written; it is then as it was.
+    pub fn keep(&self, records: &[Record]) -> io::Result<()> {
+        if !records.is_empty() {
+            return commit::replace(&self.path, &serde_json::to_vec(records)?, None);
         }
-        Ok(Ready {
-            path: self.path,
-            file,
-        })
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes room for what may be left to do, beside what is.
+    ///
+    /// # Errors
+    /// When there is none: then nothing should be asked for either.
+    pub fn prepare(&self, records: &[Record]) -> io::Result<Ready> {
+        commit::replace(&self.path, &padded(records)?, None)?;
+        let file = OpenOptions::new().write(true).open(&self.path)?;
+        Ok(Ready { file })
     }
 
     /// Where it is.
@@ -92,21 +98,23 @@ impl Rescue {
 }
 
 impl Ready {
-    /// Keeps tokens, and says where.
+    /// Fills it.
     ///
     /// # Errors
     /// When even that fails.
-    pub fn keep(mut self, rescued: &Rescued) -> io::Result<PathBuf> {
-        let text = serde_json::to_vec(rescued)?;
+    pub fn fill(&mut self, records: &[Record]) -> io::Result<()> {
         self.file.rewind()?;
-        self.file.write_all(&text)?;
-        self.file.sync_all()?;
-        Ok(self.path)
+        self.file.write_all(&padded(records)?)?;
+        self.file.sync_all()
     }
+}
 
-    /// Takes it away: it was not needed.
-    pub fn dismiss(self) {
-        // What stays is white space, and is overwritten by the next refresh.
-        let _ = fs::remove_file(&self.path);
-    }
+/// JSON with white space at its end, which covers what was there before.
+fn padded(records: &[Record]) -> io::Result<Vec<u8>> {
+    let mut text = match records {
+        [] => Vec::new(),
+        records => serde_json::to_vec(records)?,
+    };
+    text.resize(text.len().max(ROOM), b' ');
+    Ok(text)
 }

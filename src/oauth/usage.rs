@@ -1,6 +1,7 @@
 //! Asking the backend how much of an account's quota is used (PROTOCOL §3, §4). What the answer
 //! means, [`crate::account::limit`] says.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -16,7 +17,7 @@ use crate::account::{Account, identity};
 use crate::clock::Clock;
 use crate::net::agent::{Agent, Unreachable};
 use crate::net::endpoint::Endpoint;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -57,6 +58,8 @@ pub enum Error {
     NotAccepted {
         /// What the account is called.
         name: String,
+        /// The store to log in to again, where it is not the usual one.
+        store: Option<PathBuf>,
     },
     /// It does not tell this account. That says nothing about the login (PROTOCOL §4).
     #[error("the backend does not tell the usage of '{name}' ({verdict}, status {status})")]
@@ -129,7 +132,7 @@ pub fn fetch(
         answer = backend.ask(&refreshed.account)?;
     }
     let now = clock.now();
-    let reading = read(&answer, refreshed.account.name(), now)?;
+    let reading = read(&answer, store, refreshed.account.name(), now)?;
     let asked = Asked { at, model: None };
     let account = refresh::change(store, &refreshed.account, |kept| {
         kept.record(&reading, asked, now);
@@ -141,7 +144,12 @@ pub fn fetch(
     })
 }
 
-fn read(answer: &Response<Vec<u8>>, name: &str, now: UnixMillis) -> Result<Reading, Error> {
+fn read(
+    answer: &Response<Vec<u8>>,
+    store: &dyn Store,
+    name: &str,
+    now: UnixMillis,
+) -> Result<Reading, Error> {
     let usage = serde_json::from_slice::<Value>(answer.body()).ok();
     if let (true, Some(usage @ Value::Object(_))) = (answer.status().is_success(), &usage) {
         return Ok(limit::read_usage(usage, now));
@@ -154,7 +162,10 @@ fn read(answer: &Response<Vec<u8>>, name: &str, now: UnixMillis) -> Result<Readi
         body: answer.body(),
     };
     Err(match response.read(now).verdict {
-        Verdict::Unauthorized { .. } | Verdict::LoginRequired { .. } => Error::NotAccepted { name },
+        Verdict::Unauthorized { .. } | Verdict::LoginRequired { .. } => Error::NotAccepted {
+            name,
+            store: store::named(store),
+        },
         refused @ (Verdict::NoEntitlement | Verdict::WorkspaceGone) => Error::Refused {
             name,
             verdict: refused.word(),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::{called, table::printable};
 use crate::account::Account;
 use crate::account::merge::{self, Merged};
@@ -115,25 +117,38 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
     let client = clients.iter().find(|it| file.as_os_str() == it.client());
     let path = client.map_or(file, |client| client.path());
     if path.is_dir() {
-        return read_folder(path);
+        return read_folder(shell, path);
     }
     parse(quoted(path), &load(path)?).map(|source| vec![source])
 }
 
-/// A folder with a file for each account; files of another kind are passed over.
-fn read_folder(folder: &Path) -> Result<Vec<Source>, Error> {
+/// A folder with a file for each account; files of another kind are passed over, and those that
+/// should hold an account are told.
+fn read_folder(shell: &Shell, folder: &Path) -> Result<Vec<Source>, Error> {
     let entries = fs::read_dir(folder).map_err(|error| io(folder, &error))?;
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|it| it == "json") && path.is_file());
     paths.sort();
     let mut sources = Vec::new();
     for path in paths {
-        if let Ok(accounts) = login::read(&load(&path)?) {
-            let name = quoted(&path);
-            sources.push(Source { name, accounts });
+        let (name, text) = (quoted(&path), load(&path)?);
+        match login::read(&text) {
+            Ok(accounts) => sources.push(Source { name, accounts }),
+            Err(error @ login::Error::NotJson { .. }) => {
+                shell.note(&format!("{name} is passed over: {error}"));
+            }
+            Err(_) if is_of_codex(&text) => {
+                shell.note(&format!("{name} is passed over: it has no refresh token"));
+            }
+            Err(_) => {}
         }
     }
     Ok(sources)
+}
+
+/// Whether a file says that it is one of those that hold an account.
+fn is_of_codex(text: &[u8]) -> bool {
+    serde_json::from_slice(text).is_ok_and(|value: Value| value["type"] == "codex")
 }
 
 fn load(path: &Path) -> Result<Vec<u8>, Error> {

@@ -8,6 +8,7 @@ use crate::cli::shell::{self, Shell};
 use crate::client::login;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::Issuer;
+use crate::oauth::refresh;
 use crate::store::{self, Store};
 
 /// `codex-accounts remove`.
@@ -34,6 +35,7 @@ impl Remove {
             confirm(shell, &question(shell, &name, &account, issuer.as_ref())?)?;
         }
         let (account, active) = take_out(shell, &account)?;
+        let account = refresh::forget(shell.store(), account);
         shell.note(&format!("{name} is removed"));
         if let Some(active) = active {
             shell.note(&format!("{active} is the active account"));
