@@ -93,9 +93,18 @@ struct Waiting {
 impl Waiting {
     /// Starts a login that opens no browser.
     fn new(home: &Home, args: &[&str]) -> Waiting {
+        Self::start(home, &[&["--no-browser"], args].concat())
+    }
+
+    /// Starts a login that opens a browser.
+    fn opening_a_browser(home: &Home) -> Waiting {
+        Self::start(home, &["--port", "0"])
+    }
+
+    fn start(home: &Home, args: &[&str]) -> Waiting {
         let mut child = home
             .std_command(COMMAND)
-            .args(["--no-browser", "--timeout", "1m"])
+            .args(["--timeout", "1m"])
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -234,7 +243,7 @@ fn two_logins_are_two_accounts() {
     --- exit 0
     "#);
     insta::assert_snapshot!(steady(&log_in(&home, &[])), @r#"
-    {"v":1,"index":1,"chatgptAccountId":"account-two","chatgptUserId":"user-two","email":"two@example.com","active":false,"state":"ready","planType":"plus","enabled":true,"addedAt":1777922696000,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000}
+    {"v":1,"index":1,"chatgptAccountId":"account-two","chatgptUserId":"user-two","email":"two@example.com","active":false,"state":"ready","planType":"plus","enabled":true,"addedAt":1777922696001,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000}
     --- stderr
     codex-oauth-login: log in with the browser; its page is
     URL
@@ -300,6 +309,75 @@ fn a_login_to_a_known_account_renews_it_in_place() {
 }
 
 #[test]
+fn another_plan_and_another_case_of_the_email_make_no_other_account() {
+    let pretend = issuer(1);
+    let home = home(&pretend);
+    let mut known = account("work");
+    known["chatgptAccountId"] = "account-one".into();
+    known
+        .as_object_mut()
+        .expect("an account")
+        .remove("chatgptUserId");
+    known["email"] = "ONE@Example.com".into();
+    known["planType"] = "free".into();
+    home.write_store(&store([known]));
+    let shown = log_in(&home, &[]);
+    assert!(
+        shown.stderr.contains("renewed the login of work"),
+        "{shown}"
+    );
+    let accounts = home.store()["accounts"].clone();
+    assert_eq!(accounts.as_array().map(Vec::len), Some(1));
+    assert_eq!(accounts[0]["planType"], "plus");
+    assert_eq!(accounts[0]["chatgptUserId"], "user-one");
+}
+
+/// An account of a packed login: its workspace is known, and not whose it is.
+fn nameless(id: &str) -> Value {
+    json!({"refreshToken": format!("used-up-{id}"), "chatgptAccountId": id, "addedAt": 1})
+}
+
+#[test]
+fn the_command_of_the_hint_repairs_a_dead_account_of_which_only_the_workspace_is_known() {
+    let pretend = issuer(1);
+    let home = home(&pretend);
+    home.write_store(&store([nameless("account-one"), account("work")]));
+    let shown = home.sh("codex-token-refresh 0");
+    assert_eq!(shown.code, 77, "{shown}");
+    assert!(shown.stderr.contains("'codex-accounts add'"), "{shown}");
+    let shown = home.sh("codex-accounts add --port 0");
+    assert!(
+        shown
+            .stderr
+            .contains("renewed the login of one@example.com, account 0"),
+        "{shown}"
+    );
+    assert_eq!(home.sh("codex-token-refresh 0").code, 0);
+    assert_eq!(home.store()["accounts"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn of_several_such_accounts_none_is_taken_for_the_one_that_logged_in() {
+    let pretend = issuer(1);
+    let home = home(&pretend);
+    let mut dead = nameless("account-one");
+    dead["loginRequired"] = json!({"code": "invalid_grant", "at": 1});
+    let mut seat = nameless("account-one");
+    seat["refreshToken"] = json!("of-another-seat");
+    // Two seats, or one that is alive: it may be somebody else's.
+    for accounts in [vec![dead, seat.clone()], vec![seat]] {
+        home.write_store(&store(accounts.clone()));
+        let shown = log_in(&home, &[]);
+        assert!(
+            shown.stderr.contains("logged in as one@example.com"),
+            "{shown}"
+        );
+        let now = home.store()["accounts"].as_array().map(Vec::len);
+        assert_eq!(now, Some(accounts.len() + 1));
+    }
+}
+
+#[test]
 fn opencodes_account_comes_along_into_the_first_store() {
     let pretend = issuer(1);
     let home = home(&pretend);
@@ -308,7 +386,7 @@ fn opencodes_account_comes_along_into_the_first_store() {
     let path = home.write(".local/share/opencode/auth.json", auth.to_string());
     let shown = log_in(&home, &[]);
     insta::assert_snapshot!(steady(&shown), @r#"
-    {"v":1,"index":1,"chatgptAccountId":"account-one","chatgptUserId":"user-one","email":"one@example.com","active":false,"state":"ready","planType":"plus","enabled":true,"addedAt":1777922696000,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000}
+    {"v":1,"index":1,"chatgptAccountId":"account-one","chatgptUserId":"user-one","email":"one@example.com","active":false,"state":"ready","planType":"plus","enabled":true,"addedAt":1777922696001,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000}
     --- stderr
     codex-oauth-login: log in with the browser; its page is
     URL
@@ -545,6 +623,28 @@ fn another_login_on_1455_is_asked_to_leave_and_does() {
     codex-oauth-login: error: the login was cancelled by another program
     --- exit 1
     ");
+}
+
+#[test]
+fn a_foreign_login_server_has_a_second_to_leave() {
+    let _ports = registered_ports();
+    let pretend = Pretend::start(Script::with_accounts(1)).expect("a pretend issuer");
+    let home = home(&pretend);
+    let foreign = TcpListener::bind((Ipv4Addr::LOCALHOST, 1455)).expect("the port");
+    let leaves = std::thread::spawn(move || {
+        let (mut stream, _) = foreign.accept().expect("somebody asks");
+        let mut asked = [0; 11];
+        stream.read_exact(&mut asked).expect("a request");
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer.as_bytes()).expect("it listens");
+        // It has things to end first.
+        std::thread::sleep(Duration::from_secs(1));
+        asked
+    });
+    let shown = home.run(&mut home.command(COMMAND));
+    assert_eq!(shown.code, 0, "{shown}");
+    assert!(shown.stderr.contains("localhost%3A1455"), "{shown}");
+    assert_eq!(&leaves.join().expect("its end"), b"GET /cancel");
 }
 
 #[test]
@@ -931,6 +1031,44 @@ fn a_signal_between_request_and_commit_does_not_lose_the_login() {
     }
 }
 
+/// A text browser: it takes the terminal, logs in, and stays as long as the file `stay` does. It is
+/// the shell under another name, since a file that was just written may be busy.
+fn install_text_browser(home: &mut Home) {
+    home.write("stay", "");
+    home.write(
+        "browse",
+        "exec >/dev/null 2>&1 </dev/null; grep SigBlk /proc/self/status >blocked
+         curl -sSL -m 30 \"$1\"; while [ -e stay ]; do sleep 0.05; done",
+    );
+    let w3m = home.path().join("w3m");
+    std::os::unix::fs::symlink("/bin/sh", &w3m).expect("a link");
+    home.set("BROWSER", format!("{} browse %s", w3m.display()));
+}
+
+#[test]
+fn a_text_browser_in_the_foreground_does_not_lose_the_login_to_a_signal() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let pretend = issuer(1);
+        let pause = Duration::from_millis(500);
+        pretend.change(|script| script.delays.insert("/oauth/token".into(), pause));
+        let mut home = home(&pretend);
+        install_text_browser(&mut home);
+        let mut login = Waiting::opening_a_browser(&home);
+        login.url();
+        assert!(pretend.wait_for(LONG, |seen| seen.iter().any(|it| it.path == "/oauth/token")));
+        login.signal(signal);
+        assert_eq!(login.end(&home).code, 128 + signal as i32);
+        let tokens = pretend.current(0).expect("a login");
+        assert_eq!(
+            home.store()["accounts"][0]["refreshToken"],
+            tokens.refresh_token
+        );
+        let blocked = std::fs::read_to_string(home.path().join("blocked")).expect("a mask");
+        assert_eq!(blocked.trim(), "SigBlk:\t0000000000000000", "the browser's");
+        std::fs::remove_file(home.path().join("stay")).expect("it stays");
+    }
+}
+
 // --- On a terminal.
 
 /// A login on a pseudo-terminal. Its records go to a file.
@@ -1055,6 +1193,58 @@ fn ctrl_c_while_the_browser_is_away_keeps_the_store_away() {
     let home = home(&pretend);
     let mut login = Terminal::new(&home, "--no-browser --port 0");
     login.expect("or the code in it");
+    login.type_in("\u{3}");
+    assert_eq!(login.end(), 130);
+    assert!(!home.store_path().exists());
+}
+
+#[test]
+fn ctrl_c_while_the_browser_is_open_keeps_the_store_away() {
+    let pretend = issuer(1);
+    let home = home(&pretend);
+    slow_consent(&pretend);
+    let mut login = Terminal::new(&home, "--port 0");
+    login.expect("its page is");
+    login.type_in("\u{3}");
+    assert_eq!(login.end(), 130);
+    assert!(!home.store_path().exists());
+}
+
+#[test]
+fn ctrl_c_in_the_second_login_keeps_the_first() {
+    let pretend = issuer(2);
+    let home = home(&pretend);
+    let mut login = Terminal::new(&home, "--port 0");
+    login.expect(FIRST);
+    slow_consent(&pretend);
+    login.type_in("y\n");
+    login.expect("prompt=login");
+    login.type_in("\u{3}");
+    assert_eq!(login.end(), 130);
+    assert_eq!(home.store()["accounts"].as_array().map(Vec::len), Some(1));
+    assert_eq!(emails(&home), ["one@example.com"]);
+}
+
+/// The person takes longer than any test.
+fn slow_consent(pretend: &Pretend) {
+    pretend.change(|script| script.delays.insert("/oauth/authorize".into(), 10 * LONG));
+}
+
+#[test]
+fn ctrl_c_at_the_offer_of_a_device_code_and_while_it_is_awaited() {
+    let pretend = issuer(1);
+    pretend.change(|script| script.device.pending = u32::MAX);
+    let mut home = home(&pretend);
+    home.set("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22");
+    home.unset("BROWSER");
+    let mut login = Terminal::new(&home, "");
+    login.expect("[Y/n]: ");
+    login.type_in("\u{3}");
+    assert_eq!(login.end(), 130);
+    let mut login = Terminal::new(&home, "");
+    login.expect("[Y/n]: ");
+    login.type_in("\n");
+    login.expect("enter the code PRET-00001");
     login.type_in("\u{3}");
     assert_eq!(login.end(), 130);
     assert!(!home.store_path().exists());

@@ -494,12 +494,103 @@ fn rescued_tokens_give_way_to_a_new_login() {
     assert_eq!(end(child).status.code(), Some(78));
     assert_eq!(rescued(&stage.home).len(), 1);
     stage.log_in_again();
+    let mut store = stage.home.store();
+    store["accounts"][0]["refreshedAt"] = json!((CLOCK + 1) * 1000);
+    stage.home.write_store(&store);
     assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
     assert_eq!(
         stage.stored(0, "refreshToken"),
         stage.current(0).refresh_token
     );
     assert!(rescued(&stage.home).is_empty());
+}
+
+#[test]
+fn a_restored_store_gets_the_tokens_that_were_renewed_since() {
+    let stage = Stage::new(1);
+    // The backup holds what was there before only where no token was replaced since.
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    let restore = || {
+        stage.home.write(stage.home.store_path(), "{");
+        let shown = stage.home.sh("codex-accounts doctor --restore --yes");
+        assert_eq!(shown.code, 0, "{shown}");
+    };
+    restore();
+    let now = stage.current(0).refresh_token;
+    assert_eq!(stage.stored(0, "refreshToken"), now);
+    assert_eq!(outcomes(&run(&stage.home, &["--force"])), ["renewed"]);
+
+    // Here the store broke before it could take the token.
+    stage.slow_issuer(Duration::from_millis(300));
+    let child = start(&stage.home, &["--force"]);
+    stage.wait_for_exchange(3);
+    stage.home.write(stage.home.store_path(), "{");
+    assert_eq!(end(child).status.code(), Some(78));
+    restore();
+    assert_ne!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["adopted"]);
+    assert_eq!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+    assert_eq!(stage.exchanges(), 3);
+}
+
+#[test]
+fn with_an_account_its_rescued_tokens_go_and_the_last_one_is_revoked() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(300));
+    let whole = stage.store_bytes();
+    let child = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    stage.home.write(stage.home.store_path(), "{");
+    assert_eq!(end(child).status.code(), Some(78));
+    assert_eq!(rescued(&stage.home).len(), 1);
+    stage.home.write(stage.home.store_path(), whole);
+    let shown = stage.home.sh("codex-accounts remove --yes one");
+    assert_eq!(shown.code, 0, "{shown}");
+    assert!(rescued(&stage.home).is_empty());
+    assert!(stage.pretend.current(0).is_none(), "the login lives on");
+}
+
+#[test]
+fn what_a_killed_refresh_left_goes_with_its_account() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_secs(600));
+    let killed = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    send(Signal::SIGKILL, &killed);
+    end(killed);
+    assert_eq!(rescued(&stage.home).len(), 1);
+    let shown = stage
+        .home
+        .sh("codex-accounts remove --yes --keep-login one");
+    assert_eq!(shown.code, 0, "{shown}");
+    assert!(rescued(&stage.home).is_empty());
+}
+
+#[test]
+fn rescued_tokens_that_are_later_than_the_stores_are_taken_whatever_it_has() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(300));
+    let old = stage.home.store();
+    let child = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    stage.home.write(stage.home.store_path(), "{");
+    assert_eq!(end(child).status.code(), Some(78));
+    // A copy from before, with a token that was used up long ago.
+    let mut copy = old;
+    copy["accounts"][0]["refreshToken"] = json!("used-up-long-ago");
+    stage.home.write_store(&copy);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["adopted"]);
+    assert_eq!(
+        stage.stored(0, "refreshToken"),
+        stage.current(0).refresh_token
+    );
+    assert_eq!(stage.exchanges(), 1);
 }
 
 #[test]
@@ -824,7 +915,352 @@ fn codex_is_kept_out_by_its_own_locks() {
     }
 }
 
+// --- What was not written through is made up for.
+
+/// What Codex's file has for a refresh token.
+fn codex_token(home: &Home) -> String {
+    let auth: Value = serde_json::from_str(&read(home, CODEX)).unwrap();
+    auth["tokens"]["refresh_token"].as_str().unwrap().to_owned()
+}
+
+/// A machine on which Codex has the login of account one too.
+fn with_codex() -> Stage {
+    let stage = Stage::new(1);
+    let token = stage.stored(0, "refreshToken");
+    stage
+        .home
+        .write(CODEX, codex_text(&token, "", "", "2026-05-01T00:00:00Z"));
+    stage
+}
+
+fn codex_lock(stage: &Stage) -> lock::Lock {
+    let path = stage.home.path().join(".codex/auth.lock");
+    let lock = lock::exclusive(&path, Patience::USUAL, |_| ()).unwrap();
+    lock.expect("nobody has it")
+}
+
+/// Starts a refresh that gets as far as Codex's lock, and kills it.
+fn refresh_and_kill(stage: &Stage) {
+    let count = stage.exchanges() + 1;
+    let child = start(&stage.home, &["--force"]);
+    wait_until("the store has the new token", || {
+        stage.exchanges() == count
+            && stage.stored(0, "refreshToken") == stage.current(0).refresh_token
+    });
+    send(Signal::SIGKILL, &child);
+    end(child);
+}
+
+#[test]
+fn killed_after_the_commit_the_clients_file_still_gets_the_token() {
+    let stage = with_codex();
+    let before = codex_token(&stage.home);
+    let held = codex_lock(&stage);
+    refresh_and_kill(&stage);
+    drop(held);
+    assert_eq!(codex_token(&stage.home), before);
+    // Nothing is due, and yet there is something to do.
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
+    assert_eq!(codex_token(&stage.home), stage.current(0).refresh_token);
+    assert!(rescued(&stage.home).is_empty());
+    assert_eq!(stage.exchanges(), 1);
+}
+
+/// Something in the place of Codex's lock, so that nothing can be written under it.
+fn block_codex(stage: &Stage) -> std::path::PathBuf {
+    let path = stage.home.path().join(".codex/auth.lock");
+    fs::create_dir(&path).unwrap();
+    path
+}
+
+#[test]
+fn tokens_that_were_used_up_meanwhile_are_replaced_too() {
+    let stage = with_codex();
+    let first = stage.stored(0, "refreshToken");
+    let blocked = block_codex(&stage);
+    for count in 1..3 {
+        let shown = run(&stage.home, &["--force"]);
+        assert_eq!(outcomes(&shown), ["renewed"], "{shown}");
+        assert!(shown.stderr.contains("was not put there too"), "{shown}");
+        assert_eq!(stage.exchanges(), count);
+    }
+    assert_eq!(codex_token(&stage.home), first);
+    fs::remove_dir(blocked).unwrap();
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
+    assert_eq!(codex_token(&stage.home), stage.current(0).refresh_token);
+    assert!(rescued(&stage.home).is_empty());
+}
+
+#[test]
+fn a_used_up_token_in_a_clients_file_is_not_adopted() {
+    let stage = with_codex();
+    let token = stage.stored(0, "refreshToken");
+    let access = access_of_account_one(LATER);
+    let auth = codex_text(&token, &access, "", "then");
+    stage.home.write(CODEX, &auth);
+    block_codex(&stage);
+    for _ in 0..2 {
+        assert_eq!(outcomes(&run(&stage.home, &["--force"])), ["renewed"]);
+    }
+    assert_eq!(read(&stage.home, CODEX), auth);
+}
+
+#[test]
+fn a_torn_file_gets_the_token_once_it_is_whole() {
+    let stage = Stage::new(1);
+    let whole = opencode_text(&stage.stored(0, "refreshToken"), "", 0);
+    stage.home.write(OPENCODE, &whole[..whole.len() - 1]);
+    let shown = run(&stage.home, &[]);
+    assert_eq!(outcomes(&shown), ["renewed"]);
+    assert!(shown.stderr.contains("was not put there too"), "{shown}");
+    let shown = run(&stage.home, &[]);
+    assert!(shown.stderr.contains("was not put there too"), "{shown}");
+    stage.home.write(OPENCODE, &whole);
+    let shown = run(&stage.home, &[]);
+    assert_eq!(
+        (outcomes(&shown), &*shown.stderr),
+        (vec!["kept".to_owned()], "")
+    );
+    assert!(read(&stage.home, OPENCODE).contains(&stage.current(0).refresh_token));
+    assert!(rescued(&stage.home).is_empty());
+}
+
+// --- Two accounts with one token, and accounts of which little is known.
+
+#[test]
+fn a_token_that_two_accounts_have_is_used_once() {
+    let stage = Stage::new(1);
+    let mut store = stage.home.store();
+    let mut other = store["accounts"][0].clone();
+    other["chatgptAccountId"] = json!("account-of-the-team");
+    other["label"] = json!("team");
+    store["accounts"].as_array_mut().unwrap().push(other);
+    stage.home.write_store(&store);
+    stage.slow_issuer(Duration::from_millis(300));
+    let children = ["1", "0", "1", "0"].map(|index| start(&stage.home, &[index]));
+    for output in children.map(end) {
+        assert!(output.status.success());
+    }
+    assert_eq!(stage.exchanges(), 1);
+    for index in [0, 1] {
+        let token = stage.stored(index, "refreshToken");
+        assert_eq!(token, stage.current(0).refresh_token);
+    }
+    let id = stage.stored(1, "chatgptAccountId");
+    assert_eq!(id, "account-of-the-team", "it is still the other workspace");
+    assert_eq!(outcomes(&run(&stage.home, &["--force", "1"])), ["renewed"]);
+    assert_eq!(outcomes(&run(&stage.home, &["0"])), ["kept"]);
+}
+
+/// A packed login without ids, as opencode has it.
+fn packed_without_ids(stage: &Stage) -> String {
+    let tokens = [0, 1, 2].map(|index| stage.current(index).refresh_token);
+    opencode_text(&tokens.join("||"), "", 5)
+}
+
+/// Six processes at once that want the token of account 1.
+fn six_for_account_one(stage: &Stage) {
+    stage.slow_issuer(Duration::from_millis(300));
+    let before = [0, 2].map(|index| stage.current(index).refresh_token);
+    let children: Vec<Child> = (0..6).map(|_| start(&stage.home, &["1"])).collect();
+    for output in children.into_iter().map(end) {
+        let shown = Shown::new(output, stage.home.path());
+        assert_eq!(shown.json()["index"], 1, "{shown}");
+        assert_eq!(shown.json()["email"], "two@example.com", "{shown}");
+    }
+    let after = [0, 2].map(|index| stage.current(index).refresh_token);
+    assert_eq!(before, after, "another account's token was used");
+}
+
+#[test]
+fn six_processes_for_one_account_without_an_id_are_all_about_that_one() {
+    let stage = Stage::new(3);
+    fs::remove_file(stage.home.store_path()).unwrap();
+    let auth = packed_without_ids(&stage);
+    let file = stage
+        .home
+        .write("packed.json", auth.replace("\"accountId\"", "\"x\""));
+    let import = stage
+        .home
+        .command("codex-accounts")
+        .arg("import")
+        .arg(file)
+        .output();
+    assert!(import.unwrap().status.success());
+    let moments: Vec<Value> = (0..3)
+        .map(|index| stage.home.store()["accounts"][index]["addedAt"].clone())
+        .collect();
+    assert_eq!(moments, [0, 1, 2].map(|nth| json!(CLOCK * 1000 + nth)));
+    six_for_account_one(&stage);
+    assert_eq!(stage.exchanges(), 1);
+}
+
+#[test]
+fn without_a_store_they_are_told_by_their_place() {
+    let stage = Stage::new(3);
+    fs::remove_file(stage.home.store_path()).unwrap();
+    stage.home.write(OPENCODE, packed_without_ids(&stage));
+    // A packed entry has no room for an access token, so that each renews it in its turn.
+    six_for_account_one(&stage);
+    assert_eq!(read(&stage.home, OPENCODE), packed_without_ids(&stage));
+}
+
+#[test]
+fn accounts_that_were_added_at_one_moment_are_not_taken_for_each_other() {
+    let stage = Stage::new(2);
+    let mut store = stage.home.store();
+    for index in [0, 1] {
+        let account = store["accounts"][index].as_object_mut().unwrap();
+        let ours = ["refreshToken", "addedAt", "label"];
+        account.retain(|name, _| ours.contains(&&**name));
+    }
+    stage.home.write_store(&store);
+    stage.slow_issuer(Duration::from_millis(300));
+    let children = [0, 1].map(|_| start(&stage.home, &["two"]));
+    for output in children.map(end) {
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    }
+    assert_eq!(stage.exchanges(), 1, "that of account one was used");
+}
+
+#[test]
+fn a_login_that_came_meanwhile_stays() {
+    let stage = Stage::new(1);
+    stage.slow_issuer(Duration::from_millis(500));
+    let child = start(&stage.home, &[]);
+    stage.wait_for_exchange(1);
+    let login = stage.pretend.issue(0).unwrap();
+    let mut store = stage.home.store();
+    let account = &mut store["accounts"][0];
+    account["refreshToken"] = json!(login.refresh_token);
+    account["accessToken"] = json!(login.access_token);
+    account["expiresAt"] = json!(LATER);
+    stage.home.write_store(&store);
+    let shown = Shown::new(end(child), stage.home.path());
+    assert_eq!(outcomes(&shown), ["adopted"], "{shown}");
+    assert_eq!(stage.home.store(), store);
+}
+
+// --- What is wrong with a reply does not spoil the rest.
+
+#[test]
+fn a_reply_that_can_be_understood_counts() {
+    let stage = Stage::new(1);
+    let json = [("content-type", "application/json")];
+    let text = [("content-type", "text/plain")];
+    let old_id = stage.stored(0, "idToken");
+    let whole = r#""access_token":"new-access","refresh_token":"new-refresh""#;
+    let cases = [
+        (r#","expires_in":"3600""#, 200, &json),
+        (r#","expires_in":null,"id_token":5"#, 200, &json),
+        (r#","expires_in":"soon","token_type":7"#, 200, &json),
+        (r#","expires_in":3600"#, 200, &text),
+        (r#","expires_in":3600"#, 201, &json),
+    ];
+    for (more, status, headers) in cases {
+        stage.log_in_again();
+        refuse(
+            &stage,
+            Answer::raw(status, headers, format!("{{{whole}{more}}}")),
+        );
+        let shown = run(&stage.home, &[]);
+        assert_eq!(outcomes(&shown), ["renewed"], "{more} {shown}");
+        assert_eq!(shown.json()["expiresAt"], (CLOCK + 3600) * 1000, "{more}");
+        assert_eq!(stage.stored(0, "refreshToken"), "new-refresh");
+        assert_eq!(stage.stored(0, "accessToken"), "new-access");
+        assert!(!stage.stored(0, "idToken").is_empty() && !old_id.is_empty());
+    }
+}
+
+#[test]
+fn an_empty_refresh_token_is_none_and_a_missing_access_token_loses_nothing() {
+    let stage = Stage::new(1);
+    let json = [("content-type", "application/json")];
+    let before = stage.stored(0, "refreshToken");
+    let body = r#"{"access_token":"new-access","refresh_token":""}"#;
+    refuse(&stage, Answer::raw(200, &json, body));
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    assert_eq!(stage.stored(0, "refreshToken"), before);
+
+    let body = r#"{"access_token":null,"refresh_token":"new-refresh"}"#;
+    refuse(&stage, Answer::raw(200, &json, body));
+    let shown = run(&stage.home, &["--force"]);
+    assert_eq!(shown.code, 69, "{shown}");
+    assert_eq!(stage.stored(0, "refreshToken"), "new-refresh");
+    assert_eq!(
+        stage.home.store()["accounts"][0]["accessToken"],
+        Value::Null
+    );
+}
+
+#[test]
+fn an_organization_does_not_replace_the_workspace_that_is_known() {
+    let stage = Stage::new(1);
+    let token = jwt(
+        &json!({"exp": CLOCK + 3600, "https://api.openai.com/auth": {
+        "chatgpt_user_id": "user-one", "organizations": [{"id": "org-x"}]}}),
+    );
+    let body = json!({"access_token": token, "refresh_token": "new"}).to_string();
+    let headers = [("content-type", "application/json")];
+    refuse(&stage, Answer::raw(200, &headers, body));
+    let mut store = stage.home.store();
+    store["accounts"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("idToken");
+    stage.home.write_store(&store);
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    assert_eq!(stage.stored(0, "chatgptAccountId"), "account-one");
+}
+
+#[test]
+fn the_hint_names_the_store_that_has_the_dead_login() {
+    let stage = Stage::new(1);
+    let text = stage.store_bytes();
+    stage.home.write("my stores/it's.json", text);
+    refuse(
+        &stage,
+        Answer::token_error(400, "invalid_grant", ErrorShape::Text),
+    );
+    insta::assert_snapshot!(run(&stage.home, &["--store", "my stores/it's.json"]), @r"
+    --- stderr
+    codex-token-refresh: error: 'one' needs a new login (invalid_grant)
+    hint: log in again with: codex-accounts --store 'my stores/it'\''s.json' add
+    --- exit 77
+    ");
+}
+
 // --- Without a store.
+
+#[test]
+fn without_a_store_a_dead_token_is_not_presented_again() {
+    let stage = Stage::new(1);
+    fs::remove_file(stage.home.store_path()).unwrap();
+    let old = stage.current(0);
+    let auth = opencode_text(&old.refresh_token, "", 5);
+    stage.home.write(OPENCODE, &auth);
+    refuse(
+        &stage,
+        Answer::token_error(400, "invalid_grant", ErrorShape::Text),
+    );
+    for arguments in [&[][..], &[], &["--force"]] {
+        let shown = run(&stage.home, arguments);
+        assert_eq!(shown.code, 77, "{shown}");
+        assert!(shown.stderr.contains("(invalid_grant)"), "{shown}");
+    }
+    assert_eq!(stage.exchanges(), 1);
+    let kept = stage.home.sh("cat .local/state/codex-accounts/*.dead");
+    assert!(!kept.stdout.contains(&old.refresh_token), "{kept}");
+    assert_eq!(read(&stage.home, OPENCODE), auth);
+    // Another token is another matter.
+    let new = stage.pretend.issue(0).unwrap();
+    stage
+        .home
+        .write(OPENCODE, opencode_text(&new.refresh_token, "", 5));
+    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    let left = stage.home.sh("ls .local/state/codex-accounts/*.dead");
+    assert_ne!(left.code, 0, "{left}");
+}
 
 #[test]
 fn without_a_store_opencodes_own_login_is_renewed_in_its_place() {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::support::accounts::{account, store};
 use super::support::shown::Shown;
+use super::support::stage::Stage;
 use super::support::{CLOCK, Home};
 
 /// One of each kind of command that writes.
@@ -358,7 +359,7 @@ fn a_broken_store_is_told_with_the_way_out() {
     insta::assert_snapshot!(home.sh(WRITERS[0]), @"
     --- stderr
     codex-ratelimit-mark: error: '$HOME/.local/share/opencode/openai-codex-accounts.json' is left as it is: not valid JSON at byte 28 (line 2, column 15)
-    hint: the last good version is '$HOME/.local/share/opencode/openai-codex-accounts.json.bak'
+    hint: codex-accounts doctor --restore brings back the last good version
     --- exit 78
     ");
 }
@@ -394,8 +395,71 @@ fn a_folder_in_its_place_is_told() {
     chmod(home.store_path(), 0o700);
     insta::assert_snapshot!(home.sh(WRITERS[0]), @"
     --- stderr
-    codex-ratelimit-mark: error: '$HOME/.local/share/opencode/openai-codex-accounts.json': Is a directory (os error 21)
+    codex-ratelimit-mark: error: '$HOME/.local/share/opencode/openai-codex-accounts.json': it is a folder
     --- exit 74
+    ");
+}
+
+#[test]
+fn a_folder_that_others_can_read_is_told_as_a_folder_too() {
+    let home = Home::new();
+    fs::create_dir_all(home.store_path()).expect("a folder");
+    chmod(home.store_path(), 0o755);
+    for command in WRITERS.iter().chain(&READERS) {
+        let shown = home.sh(command);
+        assert_eq!(shown.code, 74, "{shown}");
+        assert!(shown.stderr.ends_with("': it is a folder\n"), "{shown}");
+    }
+}
+
+#[test]
+fn a_pipe_in_its_place_is_told_and_not_waited_for() {
+    let home = Home::new();
+    let made = home.sh(
+        "mkdir -p $XDG_DATA_HOME/opencode; cd $XDG_DATA_HOME/opencode; \
+                        mkfifo -m 600 openai-codex-accounts.json",
+    );
+    assert_eq!(made.code, 0, "{made}");
+    for command in WRITERS.iter().chain(&READERS) {
+        let shown = home.sh(command);
+        assert_eq!(shown.code, 74, "{shown}");
+        assert!(
+            shown.stderr.ends_with("': it is no regular file\n"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn what_another_program_wrote_in_its_own_way_is_read_and_written() {
+    let home = home();
+    let mut written = home.store();
+    written["activeIndex"] = json!(-1);
+    written["accounts"][0]["enabled"] = Value::Null;
+    written["accounts"][0]["usage"] =
+        json!({"windows": [{"minutes": 300.0, "usedPercent": 1, "resetsAt": 0}], "observedAt": 0});
+    home.write_store(&written);
+    for command in [READERS[0], WRITERS[0]] {
+        let shown = home.sh(command);
+        assert_eq!(shown.code, 0, "{shown}");
+    }
+    assert_eq!(home.store()["activeIndex"], 0);
+    assert_eq!(
+        home.store()["accounts"][0]["usage"]["windows"][0]["minutes"],
+        300
+    );
+}
+
+#[test]
+fn a_broken_store_that_was_named_is_told_with_its_name() {
+    let home = home();
+    home.write("other/it's.json", "{");
+    home.write("other/it's.json.bak", "{}");
+    insta::assert_snapshot!(home.sh("codex-account-pick --store \"other/it's.json\""), @r"
+    --- stderr
+    codex-account-pick: error: 'other/it's.json' is left as it is: not valid JSON at byte 0 (line 1, column 1)
+    hint: codex-accounts --store 'other/it'\''s.json' doctor --restore brings back the last good version
+    --- exit 78
     ");
 }
 
@@ -453,6 +517,26 @@ fn the_last_version_is_kept_beside_the_store() {
         assert!(bytes(&backup) == before, "{scope}");
         assert!(bytes(home.store_path()) != before, "{scope}");
     }
+}
+
+#[test]
+fn a_backup_never_holds_a_token_that_was_used_up() {
+    let stage = Stage::new(2);
+    let backup = beside(&stage.home, ".bak");
+    for _ in 0..2 {
+        let shown = stage.home.sh("codex-token-refresh --force two");
+        assert_eq!(shown.code, 0, "{shown}");
+        assert!(bytes(&backup) == stage.store_bytes());
+        assert_eq!(mode(&backup), 0o600);
+    }
+    // A copy of its own: whoever writes in place writes into one of them.
+    let inode = |path: &Path| fs::metadata(path).expect("a file").ino();
+    assert_ne!(inode(&backup), inode(&stage.home.store_path()));
+    // What changes no token keeps the version before, as ever.
+    let before = stage.store_bytes();
+    let shown = stage.home.sh(WRITERS[0].replace("work", "one").as_str());
+    assert_eq!(shown.code, 0, "{shown}");
+    assert!(bytes(&backup) == before);
 }
 
 #[test]

@@ -404,6 +404,37 @@ fn windows(used_percent: f64) -> Windows {
 }
 
 #[test]
+fn in_a_week_the_least_used_account_takes_every_turn() {
+    let mut stage = Stage::new(3);
+    let ids = ["account-one", "account-two", "account-three"];
+    let mut used = [0.0, 2.5, 5.0];
+    let tell = |stage: &Stage, used: [f64; 3]| {
+        stage.pretend.change(|script| {
+            for (account, used) in script.accounts.iter_mut().zip(used) {
+                account.windows = windows(used);
+            }
+        });
+        assert_eq!(run(&stage.home, &[]).code, 0);
+    };
+    tell(&stage, used);
+    let mut week = Vec::new();
+    for hour in (0..7 * 24).step_by(12) {
+        let now = CLOCK + hour * 60 * 60;
+        stage.home.set("CODEX_ACCOUNTS_CLOCK", now.to_string());
+        let picked = stage
+            .home
+            .sh("codex-account-pick --strategy least-used --format id");
+        let index = ids.iter().position(|id| *id == picked.stdout.trim());
+        let index = index.unwrap_or_else(|| panic!("{picked}"));
+        week.push(["1", "2", "3"][index]);
+        used[index] += 1.25;
+        tell(&stage, used);
+    }
+    // First the others are caught up with, then they take turns.
+    insta::assert_snapshot!(week.concat(), @"11212132132132");
+}
+
+#[test]
 fn a_week_is_shared_in_steps_of_five_points_and_idle_accounts_are_kept_alive() {
     let mut stage = Stage::new(3);
     let ids = ["account-one", "account-two", "account-three"];
