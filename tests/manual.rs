@@ -125,6 +125,68 @@ fn the_flags_of_a_page_are_the_flags_of_its_command() {
 }
 
 #[test]
+fn the_long_help_has_the_flags_of_the_page_and_says_more_than_the_short_one() {
+    let common = page(COMMON.0).flags_under(COMMON.1);
+    let mut found = Vec::new();
+    for name in commands() {
+        let (short, long) = (Help::of_all(&name), Help::long_of_all(&name));
+        let flags: BTreeSet<String> = long.iter().flat_map(|help| help.flags.clone()).collect();
+        let described = &page(&format!("{name}.1")).flags() | &common;
+        if flags != described {
+            found.push(format!("{name}: --help {flags:?}\nmanual {described:?}"));
+        }
+        for (short, long) in short.iter().zip(&long) {
+            if short.usage != long.usage || !short.flags.is_subset(&long.flags) {
+                found.push(format!("{name}: -h has more than --help:\n{}", short.text));
+            }
+        }
+        if long[0].text.lines().count() <= short[0].text.lines().count() {
+            found.push(format!("{name}: no longer than -h:\n{}", long[0].text));
+        }
+    }
+    assert_none(&found);
+}
+
+/// The commands whose long help explains input, output, exit status and use.
+const EXPLAINED: [&str; 4] = [
+    "codex-account-pick",
+    "codex-ratelimit-mark",
+    "codex-token-decode",
+    "codex-token-encode",
+];
+
+#[test]
+fn the_long_help_and_the_page_have_the_same_exit_status() {
+    for name in EXPLAINED {
+        let help = Help::of(name, None, "--help");
+        let of_help: Vec<&str> = help
+            .under("Exit status:")
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(of_help, page(&format!("{name}.1")).statuses(), "{name}");
+    }
+}
+
+#[test]
+fn the_examples_of_the_long_help_work() {
+    for name in EXPLAINED {
+        let help = Help::of(name, None, "--help");
+        let examples: Vec<&str> = help.under("Examples:").collect();
+        assert!(!examples.is_empty(), "{name}");
+        let mut stage = Stage::new(name);
+        let url = format!("{}/codex/models", stage.pretend.upstream());
+        stage.home.set("url", url);
+        for example in examples {
+            let shown = stage.home.sh(example);
+            assert!(
+                shown.code == 0 && shown.stderr.is_empty(),
+                "{example}: {shown}"
+            );
+        }
+    }
+}
+
+#[test]
 fn help_fits_a_screen() {
     let mut found = Vec::new();
     for name in commands() {
@@ -165,7 +227,7 @@ fn the_examples_do_as_they_say() {
 /// What the examples of a page find when they begin, and what serves them until they end.
 struct Stage {
     home: Home,
-    _pretend: Pretend,
+    pretend: Pretend,
 }
 
 impl Stage {
@@ -203,10 +265,7 @@ impl Stage {
             }
             home.write_store(&store);
         }
-        Stage {
-            home,
-            _pretend: pretend,
-        }
+        Stage { home, pretend }
     }
 }
 
@@ -224,7 +283,7 @@ fn script(names: [&str; 2]) -> Script {
     }
 }
 
-/// What `-h` prints.
+/// What `-h` or `--help` prints.
 struct Help {
     text: String,
     subcommand: bool,
@@ -233,25 +292,38 @@ struct Help {
 }
 
 impl Help {
-    /// That of a command and, where it has subcommands, of each of these.
+    /// The short one of a command and, where it has subcommands, of each of these.
     fn of_all(name: &str) -> Vec<Help> {
-        let help = Help::of(name, None);
+        let all = Help::subcommands(name).into_iter();
+        all.map(|sub| Help::of(name, sub.as_deref(), "-h"))
+            .collect()
+    }
+
+    /// The long ones, in the same order.
+    fn long_of_all(name: &str) -> Vec<Help> {
+        let all = Help::subcommands(name).into_iter();
+        all.map(|sub| Help::of(name, sub.as_deref(), "--help"))
+            .collect()
+    }
+
+    /// The command itself, which is none, and its subcommands.
+    fn subcommands(name: &str) -> Vec<Option<String>> {
+        let help = Help::of(name, None, "-h");
         let commands = help.text.lines().skip_while(|line| *line != "Commands:");
         let commands = commands.skip(1).take_while(|line| !line.is_empty());
         // A longer indent is a description's second line.
         let commands = commands.filter(|line| !line.starts_with("   "));
         let names = commands.filter_map(|line| line.split_whitespace().next());
-        let mut all: Vec<Help> = names.map(|sub| Help::of(name, Some(sub))).collect();
-        all.insert(0, help);
-        all
+        let names = names.map(|name| Some(name.to_owned()));
+        std::iter::once(None).chain(names).collect()
     }
 
-    fn of(name: &str, subcommand: Option<&str>) -> Help {
+    fn of(name: &str, subcommand: Option<&str>, flag: &str) -> Help {
         let home = Home::new();
-        let shown = home.run(home.command(name).args(subcommand).arg("-h"));
+        let shown = home.run(home.command(name).args(subcommand).arg(flag));
         assert!(
             shown.code == 0 && shown.stderr.is_empty(),
-            "{name} -h: {shown}"
+            "{name} {flag}: {shown}"
         );
         Help {
             usage: usage(&shown.stdout),
@@ -259,6 +331,13 @@ impl Help {
             subcommand: subcommand.is_some(),
             text: shown.stdout,
         }
+    }
+
+    /// The lines under a heading, without their indent.
+    fn under(&self, heading: &str) -> impl Iterator<Item = &str> {
+        let lines = self.text.lines().skip_while(move |line| *line != heading);
+        let lines = lines.skip(1).take_while(|line| !line.is_empty());
+        lines.map(str::trim_start)
     }
 }
 

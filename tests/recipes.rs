@@ -266,3 +266,43 @@ fn the_line_for_cron_renews_what_was_not_used() {
     let renewed = seen.iter().filter(|seen| seen.is("POST", "/oauth/token"));
     assert_eq!(renewed.count(), 2);
 }
+
+/// What the marks of the loop say after a run of the real opencode, and who was asked. It asks a
+/// server in trouble nine times by itself before it gives up.
+fn with_the_real_opencode(dead: bool) -> (Vec<Value>, Vec<Option<usize>>) {
+    let mut script = Script::with_accounts(2);
+    for account in &mut script.accounts {
+        account.standing = Standing::Always(Answer::limit(Style::Overloaded, HOUR));
+    }
+    let mut home = Home::with_clients();
+    let pretend = home.with_servers(script);
+    let base = match dead {
+        true => NOBODY.to_owned(),
+        false => format!("{}/codex", pretend.upstream()),
+    };
+    let options = json!({"provider": {"openai": {"options": {"baseURL": base}}}});
+    home.set("OPENCODE_CONFIG_CONTENT", options.to_string());
+    dash(&home, &without_a_relay());
+    let marks = std::fs::read_to_string(home.path().join("marks")).expect("marks");
+    let verdict = |line: &str| -> Value {
+        let record: Value = serde_json::from_str(line).expect("a record");
+        record["verdict"].clone()
+    };
+    (marks.lines().map(verdict).collect(), asked(&pretend))
+}
+
+#[test]
+fn the_real_opencode_is_run_once_against_a_server_in_trouble() {
+    let (verdicts, asked) = with_the_real_opencode(false);
+    assert_eq!(verdicts, ["server"]);
+    assert!(
+        !asked.is_empty() && asked.iter().all(|who| *who == Some(0)),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn the_real_opencode_is_run_once_against_a_dead_backend() {
+    let (verdicts, asked) = with_the_real_opencode(true);
+    assert_eq!((verdicts, asked), (vec![json!("other")], vec![]));
+}

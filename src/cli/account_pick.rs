@@ -25,10 +25,46 @@ use crate::store::{self, Absent, Document, Store, log};
 /// How often --wait looks whether somebody lifted a limit.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// What `--help` says after the options.
+const MORE: &str = "\
+Strategies:
+  sticky       The active account until it is not usable, then the next one.
+               It keeps the prompt cache warm, and is the default
+  round-robin  The next usable account, every time
+  least-used   The one with the least of its week used, then of its shorter
+               window, then the one that was not used for longest
+  step=N       The active account until N points of its week went since it
+               became active, then the next one
+
+Output:
+  A record, one JSON object on a line: v, index, chatgptAccountId, email,
+  label, switched and more. With --explain, a record for each account.
+  The other formats are what a program takes: headers for curl -H @-,
+  curl-config for curl -K -, opencode for OPENCODE_AUTH_CONTENT, codex for
+  Codex's auth.json. They hold an access token that is good for five minutes
+  at least, and no refresh token.
+
+Exit status:
+  0   An account was printed
+  1   There is no account, or none that is allowed
+  2   The arguments are wrong
+  65  The token can't be written in a header
+  69  The token could not be renewed
+  74  Input or output failed
+  75  Every account is limited; standard error says until when
+  77  No account can be used without a new login
+  78  The store is corrupt, or a setting is bad
+
+Examples:
+  account=$(codex-account-pick --model gpt-5.5 | jq .index)
+  codex-account-pick --format curl-config | curl -sS -K - \"$url\"
+  codex-account-pick --explain | jq -c '[.label, .reason]'";
+
 /// Pick the account to use now
 ///
 /// Prints the account that the strategy chooses among the usable ones, and records that it is the
-/// active one now.
+/// active one now. An account is usable if it is enabled, needs no login, and is not limited for
+/// the model. There is no chance in the choice.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex-account-pick",
@@ -41,6 +77,7 @@ codex-account-pick [-qhV] [--store FILE] [--strategy STRATEGY]
                           [--lease DURATION] [--pid PID] [--wait[=MAX]]
                           [--peek] [--explain] [--at TIME]
                           [--format FORMAT] [--force]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct AccountPick {

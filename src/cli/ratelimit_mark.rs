@@ -17,10 +17,45 @@ use crate::account::time::UnixMillis;
 use crate::account::{Account, Scope, response};
 use crate::store::{self, Absent};
 
+/// What `--help` says after the options.
+const MORE: &str = "\
+Input:
+  Told apart by how it begins. Of several HTTP responses in a row the last one
+  counts. With --retry-after, --until, --status or --clear none is read.
+
+Output:
+  A record, one JSON object on a line: v, index, email, label, verdict and,
+  for a limit, scope, until, source and class. The verdicts are
+    ok              the account was served
+    limited         until then: a quota is used up, or it asked too fast
+    login-required  the login is dead
+    unauthorized    the access token was refused; it is renewed next time
+    no-entitlement  the plan does not include this
+    workspace-gone  the workspace was deactivated
+    server          the server is in trouble, by no account's fault
+    other           it says nothing about the account
+
+Exit status:
+  0   It was understood; with --exit-code: ok or other
+  1   The input is empty, or there is no such account
+  2   The arguments are wrong
+  65  The input is no response
+  69  With --exit-code: server
+  74  Input or output failed
+  75  With --exit-code: limited
+  77  With --exit-code: any other verdict; others can read the store
+  78  The store is corrupt
+
+Examples:
+  curl -sS -i \"$url\" | codex-ratelimit-mark work
+  curl -sS -i \"$url\" | codex-ratelimit-mark --tee work 3>verdict | tail -n 1
+  codex-ratelimit-mark --status 429 --retry-after 90s work";
+
 /// Say what a response means for an account, and record it
 ///
 /// Reads a response from standard input: raw HTTP as curl -i prints it, headers alone, a JSON body
-/// alone, an event stream, or what opencode run --format json printed.
+/// alone, an event stream, or what opencode run --format json printed. From then on
+/// codex-account-pick passes over an account that is limited, until the limit ends.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex-ratelimit-mark",
@@ -31,6 +66,7 @@ codex-ratelimit-mark [-qhV] [--store FILE] [--model NAME] [--scope NAME]
                             [--tee] [--exit-code] [--status CODE]
                             [--retry-after DURATION | --until TIME | --clear]
                             ACCOUNT",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct RatelimitMark {
@@ -43,7 +79,7 @@ pub struct RatelimitMark {
     #[arg(long, value_name = "NAME", value_parser = scope, default_value = Scope::DEFAULT, hide_default_value = true)]
     scope: String,
     /// Copy standard input to standard output; the record goes to
-    /// descriptor 3 if it is open, else to standard error
+    /// descriptor 3 if that can be written to, else to standard error
     #[arg(long, conflicts_with_all = ["retry_after", "until", "status", "clear"])]
     tee: bool,
     /// Exit with the verdict: 0 ok or other, 75 limited, 69 server, 77 else

@@ -9,6 +9,28 @@ use crate::account::Account;
 use crate::account::token;
 use crate::client::opencode::{self, NoLogin};
 
+/// What `--help` says after the options.
+const MORE: &str = "\
+Input:
+  A packed string, or an auth.json of opencode, of which openai.refresh is
+  read. A string without | is one refresh token.
+
+Output:
+  JSON Lines, an object for each account: v, index, refreshToken and, where it
+  is known, chatgptAccountId. These are secrets.
+
+Exit status:
+  0   All accounts were printed; empty input holds none
+  1   The auth.json has no oauth entry for openai
+  2   The arguments are wrong
+  65  The input is malformed; the message names the place, not the text
+  74  Input or output failed
+  77  Standard output is a terminal
+
+Examples:
+  codex-token-encode --from-store | codex-token-decode | jq -r .chatgptAccountId
+  echo 'r1|a1||r2' | codex-token-decode";
+
 /// Unpack a packed refresh string into account records
 ///
 /// Reads `refresh1|accountId1||refresh2|accountId2`, or an auth.json of opencode, from standard
@@ -19,6 +41,7 @@ use crate::client::opencode::{self, NoLogin};
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-token-decode [-qhV] [--store FILE] [--force]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct TokenDecode {

@@ -11,6 +11,30 @@ use crate::account::token::{self, Entry};
 use crate::account::{self, AccountId};
 use crate::store::Store;
 
+/// What `--help` says after the options.
+const MORE: &str = "\
+Input:
+  JSON values: records with a refreshToken and, where it is known, a
+  chatgptAccountId; arrays of them; or a whole store. Other keys are ignored.
+
+Output:
+  One line. It is a secret: whoever has it can use the accounts. There are no
+  escapes, so a token or id with |, white space or a control character is
+  refused, and nothing is printed then.
+
+Exit status:
+  0   The string was printed
+  1   There was no account to pack
+  2   The arguments are wrong
+  65  The input is no JSON, or a record can't be packed
+  74  Input or output failed
+  77  Standard output is a terminal, or others can read the store
+  78  The store is corrupt
+
+Examples:
+  codex-token-encode --from-store >packed
+  codex-token-encode --from-store | codex-token-decode | codex-token-encode";
+
 /// Pack refresh tokens into one string
 ///
 /// Reads account records from standard input, as JSON Lines, as an array or as a whole store, and
@@ -21,6 +45,7 @@ use crate::store::Store;
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-token-encode [-qhV] [--store FILE] [--from-store] [--force]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct TokenEncode {

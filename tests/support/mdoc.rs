@@ -43,6 +43,12 @@ impl Page {
         flags(self.section(heading))
     }
 
+    /// The numbers under `EXIT STATUS`, each a list item.
+    pub(crate) fn statuses(&self) -> Vec<&str> {
+        let items = self.section("EXIT STATUS");
+        items.filter_map(|line| line.strip_prefix(".It ")).collect()
+    }
+
     /// The text of each `.Bd -literal` block under a heading.
     pub(crate) fn literals(&self, heading: &str) -> Vec<Vec<String>> {
         let mut blocks = Vec::new();
