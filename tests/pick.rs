@@ -1105,6 +1105,27 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
+fn completion_knows_the_strategies_and_the_accounts_of_the_store_that_was_typed() {
+    let home = home_of(&["work", "personal"]);
+    home.write("named", store([account("other")]).to_string());
+    let completed = |words: &str| {
+        let index = words.split(' ').count();
+        let script = format!(
+            "CODEX_ACCOUNTS_COMPLETE=bash _CLAP_COMPLETE_INDEX={index} _CLAP_COMPLETE_COMP_TYPE=9 \
+             _CLAP_IFS=' ' codex-account-pick -- {words} ''"
+        );
+        home.sh(&script).stdout
+    };
+    let strategies = "sticky round-robin least-used step=5";
+    assert_eq!(completed("codex-account-pick --strategy"), strategies);
+    assert_eq!(completed("codex-account-pick --account"), "work personal");
+    for typed in ["--store named", "--store=named"] {
+        let words = format!("codex-account-pick {typed} --account");
+        assert_eq!(completed(&words), "other");
+    }
+}
+
+#[test]
 fn a_bad_setting_is_told() {
     let mut home = home_of(&["work"]);
     home.set("CODEX_ACCOUNTS_ISSUER", "http://example.com");

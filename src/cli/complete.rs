@@ -1,11 +1,12 @@
 //! Completion in the shell: the script that `codex-accounts completions` prints runs the command
 //! itself, with a variable set, and is told what could come next.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use clap::Arg;
 use clap_complete::env::CompleteEnv;
-use clap_complete::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use super::args::Common;
 use super::shell::Shell;
@@ -16,24 +17,28 @@ pub const VARIABLE: &str = "CODEX_ACCOUNTS_COMPLETE";
 
 /// Answers a shell that asks, and ends then. Costs a look at the environment otherwise.
 pub fn answer<C: super::Command>() {
-    CompleteEnv::with_factory(with_accounts::<C>)
+    CompleteEnv::with_factory(with_values::<C>)
         .var(VARIABLE)
         .complete();
 }
 
-/// The command, whose every `ACCOUNT` knows the accounts.
-fn with_accounts<C: super::Command>() -> clap::Command {
-    let command = C::command().mut_args(with_names);
-    command.mut_subcommands(|subcommand| subcommand.mut_args(with_names))
+/// The command, whose every `ACCOUNT` knows the accounts, and every `STRATEGY` the strategies.
+fn with_values<C: super::Command>() -> clap::Command {
+    let command = C::command().mut_args(with_known);
+    command.mut_subcommands(|subcommand| subcommand.mut_args(with_known))
 }
 
-fn with_names(arg: Arg) -> Arg {
-    let is_account = |names: &[clap::builder::Str]| matches!(names, [one] if one == "ACCOUNT");
-    if arg.get_value_names().is_some_and(is_account) {
-        arg.add(ArgValueCompleter::new(names))
-    } else {
-        arg
+fn with_known(arg: Arg) -> Arg {
+    match arg.get_value_names() {
+        Some([name]) if name == "ACCOUNT" => arg.add(ArgValueCompleter::new(names)),
+        Some([name]) if name == "STRATEGY" => arg.add(ArgValueCandidates::new(strategies)),
+        _ => arg,
     }
+}
+
+fn strategies() -> Vec<CompletionCandidate> {
+    let words = ["sticky", "round-robin", "least-used", "step=5"];
+    words.map(CompletionCandidate::new).into()
 }
 
 /// The accounts whose name begins so; none where they can't be read.
@@ -51,13 +56,26 @@ fn candidate(account: &Account) -> CompletionCandidate {
     CompletionCandidate::new(account.name()).help(Some(format!("{plan} {email}").into()))
 }
 
-/// Those of the store that the environment names: what was typed as --store is not known here.
+/// Those of the store that was typed, or else of the one that the commands use.
 fn accounts() -> Option<Vec<Account>> {
     let common = Common {
-        store: None,
+        store: typed_store(std::env::args_os()),
         quiet: true,
     };
     let shell = Shell::new("complete", &common, |_| {}).ok()?;
     let store = shell.accounts().ok()?;
     Some(shell.read(store.as_ref()).ok()?.accounts)
+}
+
+/// What was typed after `--store`. A shell gives the words of its line as arguments.
+fn typed_store(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    let mut words = words.skip_while(|word| {
+        let word = word.to_string_lossy();
+        word != "--store" && !word.starts_with("--store=")
+    });
+    let word = words.next()?;
+    match word.to_str().and_then(|word| word.strip_prefix("--store=")) {
+        Some(path) => Some(path.into()),
+        None => words.next().map(PathBuf::from),
+    }
 }
