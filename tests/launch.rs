@@ -225,45 +225,6 @@ fn without_an_account_it_says_what_to_do() {
 }
 
 #[test]
-fn a_rehearsal_leaves_the_persons_own_alone() {
-    let home = home();
-    let before = home.store();
-    let shown = home.sh("codex-rehearse -- codex-account-pick --format id");
-    assert_eq!(shown.stdout, "account-one\n", "{shown}");
-    assert_eq!(home.store(), before);
-    let shown = home.sh("codex-rehearse -- sh -c 'exit 9'");
-    assert_eq!(
-        (shown.code, shown.stdout.as_str(), shown.stderr.as_str()),
-        (9, "", "")
-    );
-}
-
-#[test]
-fn the_demonstration_shows_the_main_job() {
-    let home = Home::new();
-    let shown = home.sh("codex-rehearse");
-    let text = shown.stdout.as_str();
-    let asked: Vec<&str> = text
-        .lines()
-        .filter(|line| line.contains("asked "))
-        .collect();
-    assert_eq!(asked.len(), 3, "{shown}");
-    assert!(asked[0].contains("one@example.com: 429"), "{shown}");
-    assert!(asked[1].contains("two@example.com: 200"), "{shown}");
-    assert!(asked[2].contains("two@example.com: 200"), "{shown}");
-    assert!(
-        text.contains("one@example.com: limited until 20"),
-        "{shown}"
-    );
-    assert!(
-        text.contains("two@example.com: active, because of rate-limit"),
-        "{shown}"
-    );
-    assert!(text.contains("codex-launch opencode"), "{shown}");
-    assert_eq!(shown.code, 0);
-}
-
-#[test]
 fn a_client_that_is_launched_needs_no_store_where_opencode_has_a_login() {
     let mut home = Home::new();
     let pretend = home.with_servers(Script::with_accounts(1));

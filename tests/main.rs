@@ -27,6 +27,7 @@ mod readme;
 mod real_names;
 mod recipes;
 mod refresh;
+mod rehearsal;
 mod rehearse;
 mod relay_encoded;
 mod relay_http;

@@ -44,23 +44,35 @@ pub struct Script {
     pub turn_state: bool,
     /// Keeps every request for [`Pretend::seen`](super::Pretend::seen). Off, a benchmark can run for as long as it likes.
     pub remember: bool,
+    /// What time it is, for issuer and backend, if their clock stands still: where a time is shown. `None`: the real time.
+    pub stopped_at: Option<SystemTime>,
 }
 
 impl Script {
     /// `count` accounts called one, two, three …, all of them good.
     pub fn with_accounts(count: usize) -> Self {
+        Self::at(SystemTime::now(), count)
+    }
+
+    /// The same, whose windows are counted from `now`. The clock goes on.
+    pub fn at(now: SystemTime, count: usize) -> Self {
         const NAMES: [&str; 10] = [
             "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
         ];
         Self {
             accounts: (0..count)
                 .map(|index| match NAMES.get(index) {
-                    Some(name) => PretendAccount::named(name),
-                    None => PretendAccount::named(&format!("number-{}", index + 1)),
+                    Some(name) => PretendAccount::named_at(now, name),
+                    None => PretendAccount::named_at(now, &format!("number-{}", index + 1)),
                 })
                 .collect(),
             ..Self::default()
         }
+    }
+
+    /// What time it is for issuer and backend.
+    pub fn now(&self) -> SystemTime {
+        self.stopped_at.unwrap_or_else(SystemTime::now)
     }
 }
 
@@ -81,6 +93,7 @@ impl Default for Script {
             pace: Duration::ZERO,
             turn_state: false,
             remember: true,
+            stopped_at: None,
         }
     }
 }
@@ -113,6 +126,10 @@ pub struct PretendAccount {
 impl PretendAccount {
     /// A Plus account `account-NAME` of `user-NAME`, `NAME@example.com`, with a little of both windows used.
     pub fn named(name: &str) -> Self {
+        Self::named_at(SystemTime::now(), name)
+    }
+
+    fn named_at(now: SystemTime, name: &str) -> Self {
         Self {
             account_id: format!("account-{name}"),
             user_id: format!("user-{name}"),
@@ -123,17 +140,35 @@ impl PretendAccount {
             next: VecDeque::new(),
             standing: Standing::Good,
             windows: Windows {
-                primary: Some(Window::short(12.5, 3 * HOUR)),
-                secondary: Some(Window::weekly(31.0, 88 * HOUR)),
+                primary: Some(Window {
+                    minutes: Window::SHORT_MINUTES,
+                    used_percent: 12.5,
+                    resets_at: after(now, 3 * HOUR),
+                }),
+                secondary: Some(Window {
+                    minutes: Window::WEEKLY_MINUTES,
+                    used_percent: 31.0,
+                    resets_at: after(now, 88 * HOUR),
+                }),
             },
             refresh: None,
         }
     }
 
+    /// Whether it is scripted to be limited until some time.
+    pub fn is_limited(&self) -> bool {
+        matches!(self.standing, Standing::LimitedUntil { .. })
+    }
+
     /// Limits the account from now on, in this style, and lifts the limit by itself when the time is over.
     pub fn limit(&mut self, resets_in: Duration, style: Style) {
+        self.limit_at(SystemTime::now(), resets_in, style);
+    }
+
+    /// The same, counted from `now`.
+    pub fn limit_at(&mut self, now: SystemTime, resets_in: Duration, style: Style) {
         self.standing = Standing::LimitedUntil {
-            until: after(SystemTime::now(), resets_in),
+            until: after(now, resets_in),
             style,
             model: None,
         };

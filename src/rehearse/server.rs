@@ -110,13 +110,10 @@ impl Pretend {
     /// Logs an account in without the way through the browser. `None` if the script has no account with this index.
     pub fn issue(&self, account: usize) -> Option<Tokens> {
         let world = &mut *self.shared.world();
+        let now = world.script.now();
         let person = world.script.accounts.get(account)?;
-        Some(world.grants.log_in(
-            account,
-            person,
-            world.script.access_lifetime,
-            SystemTime::now(),
-        ))
+        let lifetime = world.script.access_lifetime;
+        Some(world.grants.log_in(account, person, lifetime, now))
     }
 
     /// The latest tokens of an account that are still good to refresh with: what a store should hold by now.

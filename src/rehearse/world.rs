@@ -43,7 +43,7 @@ impl World {
 
     /// Carries the request out and notes in it whose it is.
     pub(super) fn act(&mut self, request: &mut Seen) -> Act {
-        let now = SystemTime::now();
+        let now = self.script.now();
         self.serial += 1;
         let bearer =
             bearer_token(request).map_or(Bearer::Unknown, |token| self.grants.bearer(token, now));

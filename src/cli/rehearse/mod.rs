@@ -1,0 +1,168 @@
+//! `codex-rehearse`: a command run against a pretend issuer and backend, with pretend accounts; and
+//! alone, the main job shown on a screen. Nothing leaves this machine, and nothing of the person's
+//! own is touched.
+
+use std::ffi::OsString;
+use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::args::{self, Common};
+use super::child;
+use super::exit::{Code, Error};
+use super::proxy;
+use super::shell::Shell;
+use crate::clock::Clock;
+use crate::rehearse::{Script, Style};
+use stage::Stage;
+
+mod agent;
+mod browser;
+mod demonstration;
+mod stage;
+
+/// Rehearse: run a command with pretend accounts, and spend nothing
+///
+/// Starts a pretend issuer and backend on loopback, logs pretend accounts in, and runs the command
+/// with all of this suite's settings pointing there. Without a command it shows what happens when
+/// an account is limited.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "codex-rehearse",
+    version,
+    long_version = crate::cli::VERSION,
+    override_usage = "codex-rehearse [-qhV] [--accounts N]
+                      [--limit ID=DURATION[:STYLE]]...
+                      [--usage ID=PERCENT[,PERCENT]]... [--kill ID]...
+                      [--slow DURATION] [--] [COMMAND [ARGUMENT ...]]",
+    mut_arg("store", |store| store.help("Refused: a rehearsal has a store of its own")),
+    term_width = 80
+)]
+pub struct Rehearse {
+    /// So many accounts: one, two, three, ...
+    #[arg(long, value_name = "N", default_value_t = 2, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=50))]
+    accounts: u8,
+    /// The account is limited for so long, and says so in this style
+    #[arg(long, value_name = "ID=DURATION[:STYLE]", value_parser = limit)]
+    limit: Vec<(String, Duration, Style)>,
+    /// So much of its 5 hours, and of its week, is used
+    #[arg(long, value_name = "ID=PERCENT[,PERCENT]", value_parser = usage)]
+    usage: Vec<(String, f64, Option<f64>)>,
+    /// Its login is dead
+    #[arg(long, value_name = "ID")]
+    kill: Vec<String>,
+    /// Answers come in pieces, so far apart
+    #[arg(long, value_name = "DURATION", value_parser = args::duration)]
+    slow: Option<Duration>,
+    /// Follow a login page's redirects, as the pretend browser does
+    #[arg(long, value_name = "URL", hide = true)]
+    follow: Option<String>,
+    /// Ask a question where the environment says, as the pretend agent does
+    #[arg(long, value_name = "QUESTION", hide = true)]
+    ask: Option<String>,
+    /// The command and its arguments; default: a demonstration
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn limit(text: &str) -> Result<(String, Duration, Style), String> {
+    let (name, rest) = text.split_once('=').ok_or("not ID=DURATION[:STYLE]")?;
+    let (length, style) = match rest.split_once(':') {
+        Some((length, style)) => (length, style.parse().map_err(|e| format!("{e}"))?),
+        None => (rest, Style::UsageLimit),
+    };
+    Ok((name.to_owned(), args::duration(length)?, style))
+}
+
+fn usage(text: &str) -> Result<(String, f64, Option<f64>), String> {
+    let (name, rest) = text.split_once('=').ok_or("not ID=PERCENT[,PERCENT]")?;
+    let (short, weekly) = match rest.split_once(',') {
+        Some((short, weekly)) => (short, Some(args::percent(weekly)?)),
+        None => (rest, None),
+    };
+    Ok((name.to_owned(), args::percent(short)?, weekly))
+}
+
+impl super::Command for Rehearse {
+    const NAME: &'static str = "codex-rehearse";
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn run(self, shell: &Shell) -> Result<Code, Error> {
+        if let Some(url) = &self.follow {
+            return browser::follow(url);
+        }
+        if let Some(question) = &self.ask {
+            return agent::ask(shell, question);
+        }
+        if self.common.store.is_some() {
+            return Err(Error::hinted(
+                Code::Usage,
+                "--store has no use here: a rehearsal has a store of its own",
+                "name the store in the command, after '--'",
+            ));
+        }
+        let script = self.script(shell.clock())?;
+        let killed: Result<Vec<usize>, Error> =
+            self.kill.iter().map(|name| find(&script, name)).collect();
+        let killed = killed?;
+        let stage = Stage::new(script)?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            return demonstration::play(&stage, &killed);
+        };
+        stage.log_all_in(shell)?;
+        for index in killed {
+            stage.pretend.kill(index);
+        }
+        let runtime = proxy::runtime()?;
+        let mut command = Command::new(program);
+        child::run(&runtime, stage.set(&mut command).args(arguments))
+    }
+}
+
+impl Rehearse {
+    fn script(&self, clock: Clock) -> Result<Script, Error> {
+        let now = UNIX_EPOCH + Duration::from_millis(clock.now().as_millis());
+        let mut script = Script::at(now, self.accounts.into());
+        script.stopped_at = matches!(clock, Clock::Fixed(_)).then_some(now);
+        script.any_port = true;
+        script.pace = self.slow.unwrap_or_default();
+        for (name, short, weekly) in &self.usage {
+            let index = find(&script, name)?;
+            let windows = &mut script.accounts[index].windows;
+            if let Some(window) = &mut windows.primary {
+                window.used_percent = *short;
+            }
+            if let (Some(window), Some(weekly)) = (&mut windows.secondary, weekly) {
+                window.used_percent = *weekly;
+            }
+        }
+        for (name, length, style) in &self.limit {
+            let index = find(&script, name)?;
+            script.accounts[index].limit_at(now, *length, *style);
+        }
+        Ok(script)
+    }
+}
+
+/// A pretend account by its index, its label, its email or its id.
+fn find(script: &Script, name: &str) -> Result<usize, Error> {
+    let index = name.parse().ok().filter(|n| *n < script.accounts.len());
+    let labels = stage::names(script);
+    let mut accounts = script.accounts.iter().zip(labels);
+    let known = || {
+        accounts.position(|(account, label)| {
+            label == name || account.email == name || account.account_id == name
+        })
+    };
+    index.or_else(known).ok_or_else(|| {
+        Error::hinted(
+            Code::Usage,
+            format!("there is no pretend account '{name}'"),
+            "they are called one, two, three, ...; --accounts says how many",
+        )
+    })
+}

@@ -1,0 +1,149 @@
+//! The stage of a rehearsal: the pretend servers, and a folder in the place of the person's home.
+//!
+//! What is run on it finds nothing of the person's own except the programs in their `PATH`.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::account::secret::{AccessToken, IdToken, RefreshToken};
+use crate::account::{Account, identity};
+use crate::cli::child;
+use crate::cli::exit::{Code, Error};
+use crate::cli::shell::Shell;
+use crate::rehearse::{Pretend, Script};
+use crate::store::{self, Absent, FileStore};
+
+/// The folders of a home, as the XDG base directory specification names them by default, and as
+/// Codex CLI does.
+const FOLDERS: [(&str, &str); 5] = [
+    ("XDG_CACHE_HOME", ".cache"),
+    ("XDG_CONFIG_HOME", ".config"),
+    ("XDG_DATA_HOME", ".local/share"),
+    ("XDG_STATE_HOME", ".local/state"),
+    ("CODEX_HOME", ".codex"),
+];
+
+/// Where a person may have put a login or settings of theirs: the clients read these before any file.
+const THEIR_OWN: [&str; 8] = [
+    "OPENCODE_AUTH_CONTENT",
+    "OPENCODE_CONFIG",
+    "OPENCODE_CONFIG_CONTENT",
+    "OPENCODE_CONFIG_DIR",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "CODEX_API_KEY",
+    "CODEX_ACCESS_TOKEN",
+];
+
+/// See the module.
+pub(super) struct Stage {
+    pub(super) pretend: Pretend,
+    home: TempDir,
+}
+
+impl Stage {
+    /// A stage on which nobody is logged in yet.
+    pub(super) fn new(script: Script) -> Result<Self, Error> {
+        let io =
+            |error: io::Error| Error::new(Code::Io, format!("no stage to rehearse on: {error}"));
+        let home = tempfile::Builder::new().prefix("codex-rehearse-").tempdir();
+        let stage = Self {
+            pretend: Pretend::start(script).map_err(io)?,
+            home: home.map_err(io)?,
+        };
+        for (_, folder) in FOLDERS {
+            fs::create_dir_all(stage.home.path().join(folder)).map_err(io)?;
+        }
+        stage.write_browser().map_err(io)?;
+        Ok(stage)
+    }
+
+    /// The pretend browser: this program again, since no other is known to be there.
+    fn write_browser(&self) -> io::Result<()> {
+        let this = env::current_exe()?;
+        let this = this.display().to_string().replace('\'', r"'\''");
+        let path = self.browser();
+        fs::write(&path, format!("#!/bin/sh\nexec '{this}' --follow \"$1\"\n"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
+    }
+
+    fn browser(&self) -> PathBuf {
+        self.home.path().join("browser")
+    }
+
+    fn store_path(&self) -> PathBuf {
+        let home = self.home.path();
+        home.join(".local/share/opencode/openai-codex-accounts.json")
+    }
+
+    /// Puts all pretend accounts into the store, as logins would.
+    pub(super) fn log_all_in(&self, shell: &Shell) -> Result<(), Error> {
+        let now = shell.now();
+        let names = self.pretend.change(|script| names(script));
+        let store = FileStore::new(self.store_path(), shell.waiting());
+        store::update(&store, Absent::Create, |document| {
+            for (index, name) in names.into_iter().enumerate() {
+                let Some(tokens) = self.pretend.issue(index) else {
+                    continue;
+                };
+                let mut account = Account::new(RefreshToken::new(tokens.refresh_token));
+                account.label = Some(name);
+                account.access_token = Some(AccessToken::new(tokens.access_token));
+                account.id_token = Some(IdToken::new(tokens.id_token));
+                account.expires_at = now.plus(tokens.expires_in);
+                account.refreshed_at = now;
+                identity::learn_owner(&mut account);
+                identity::admit(&mut document.accounts, account, now);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// `command`, pointed at this stage.
+    pub(super) fn set<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let home = self.home.path();
+        for name in THEIR_OWN {
+            command.env_remove(name);
+        }
+        command
+            .env("HOME", home)
+            .envs(FOLDERS.map(|(name, folder)| (name, home.join(folder))))
+            .env("PATH", path())
+            .env("BROWSER", self.browser())
+            .env("CODEX_ACCOUNTS_FILE", self.store_path())
+            .env("CODEX_ACCOUNTS_ISSUER", self.pretend.issuer())
+            .env("CODEX_ACCOUNTS_UPSTREAM", self.pretend.upstream())
+            .envs(["NO_PROXY", "no_proxy"].map(|name| (name, sparing_loopback(name))))
+    }
+}
+
+/// What the pretend accounts are called.
+pub(super) fn names(script: &Script) -> Vec<String> {
+    let emails = script.accounts.iter().map(|account| &account.email);
+    let names = emails.map(|email| email.split('@').next().unwrap_or(email));
+    names.map(str::to_owned).collect()
+}
+
+/// The person's `PATH`, with the commands of the suite before all others.
+fn path() -> OsString {
+    let theirs = env::var_os("PATH").unwrap_or_default();
+    let folders = child::folder().into_iter().chain(env::split_paths(&theirs));
+    env::join_paths(folders).unwrap_or(theirs)
+}
+
+/// The hosts that are reached without a proxy, and the stage among them: a proxy of the person's
+/// would be shown what is asked there, and could not reach it.
+fn sparing_loopback(name: &str) -> String {
+    match env::var(name).unwrap_or_default().as_str() {
+        "" => "127.0.0.1,localhost".to_owned(),
+        "*" => "*".to_owned(),
+        hosts => format!("{hosts},127.0.0.1,localhost"),
+    }
+}
