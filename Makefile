@@ -1,7 +1,12 @@
-# Installs the commands with their manual pages and completions, for people and
-# for packages: make install PREFIX=/usr DESTDIR=/tmp/root
+# Builds the commands, and installs them with their manual pages and completions:
+#
+#     make && sudo make install                    under /usr/local
+#     make install PREFIX=/usr DESTDIR=/tmp/root   for a package
 PREFIX ?= /usr/local
 DESTDIR ?=
+
+# Where the built commands are.
+BUILT ?= target/release
 
 bindir = $(DESTDIR)$(PREFIX)/bin
 mandir = $(DESTDIR)$(PREFIX)/share/man
@@ -10,31 +15,31 @@ zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
 commands = $(basename $(notdir $(wildcard bin/*.rs)))
-built = $(addprefix target/release/,$(commands))
+built = $(addprefix $(BUILT)/,$(commands))
 
-.PHONY: all completions install uninstall
+installed = \
+	$(addprefix $(bindir)/,$(commands)) \
+	$(foreach n,1 5 7,$(addprefix $(mandir)/man$(n)/,$(notdir $(wildcard man/*.$(n))))) \
+	$(addprefix $(bashdir)/,$(notdir $(wildcard completions/bash/*))) \
+	$(addprefix $(zshdir)/,$(notdir $(wildcard completions/zsh/*))) \
+	$(addprefix $(fishdir)/,$(notdir $(wildcard completions/fish/*)))
+
+.PHONY: all install uninstall
 
 all:
 	cargo build --release --locked
 
-completions: all
-	mkdir -p target/completions
-	target/release/codex-accounts completions bash >target/completions/codex-accounts.bash
-	target/release/codex-accounts completions zsh >target/completions/_codex-accounts
-	target/release/codex-accounts completions fish >target/completions/codex-accounts.fish
-
-install: completions
+# Builds nothing: who installs may be root, and cargo is the person's.
+install:
+	@ls $(built) >/dev/null || { echo 'not built yet: run make first' >&2; exit 1; }
 	install -d $(bindir) $(mandir)/man1 $(mandir)/man5 $(mandir)/man7 $(bashdir) $(zshdir) $(fishdir)
 	install -m 755 $(built) $(bindir)
 	install -m 644 man/*.1 $(mandir)/man1
 	install -m 644 man/*.5 $(mandir)/man5
 	install -m 644 man/*.7 $(mandir)/man7
-	install -m 644 target/completions/codex-accounts.bash $(bashdir)/codex-accounts
-	cd $(bashdir) && for name in $(filter-out codex-accounts,$(commands)); do ln -sf codex-accounts $$name; done
-	install -m 644 target/completions/_codex-accounts $(zshdir)
-	install -m 644 target/completions/codex-accounts.fish $(fishdir)
+	install -m 644 completions/bash/* $(bashdir)
+	install -m 644 completions/zsh/* $(zshdir)
+	install -m 644 completions/fish/* $(fishdir)
 
 uninstall:
-	rm -f $(addprefix $(bindir)/,$(commands))
-	rm -f $(addprefix $(mandir)/,$(foreach n,1 5 7,$(addprefix man$(n)/,$(notdir $(wildcard man/*.$(n))))))
-	rm -f $(addprefix $(bashdir)/,$(commands)) $(zshdir)/_codex-accounts $(fishdir)/codex-accounts.fish
+	rm -f $(installed)

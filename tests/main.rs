@@ -19,6 +19,8 @@ mod manual;
 mod mark;
 mod opencode;
 #[cfg(target_os = "linux")]
+mod packaging;
+#[cfg(target_os = "linux")]
 mod page;
 mod pick;
 mod proxy;
