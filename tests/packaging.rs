@@ -207,7 +207,7 @@ fn a_debian_package_holds_everything() {
 
 #[test]
 fn the_scripts_can_be_run() {
-    for script in ["tests/run", ".ci/run"] {
+    for script in ["tests/run", "tests/draw", ".ci/run"] {
         let mode = fs::metadata(root().join(script))
             .expect("a script")
             .permissions();

@@ -12,6 +12,7 @@ pub(crate) mod home;
 pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
+pub(crate) mod picture;
 pub(crate) mod pretend;
 pub(crate) mod relay;
 pub(crate) mod server;
