@@ -9,10 +9,12 @@ use std::fs;
 use std::time::Duration;
 
 use codex_accounts::rehearse::{Pretend, Script, Tokens};
+use codex_accounts::store::lock::{self, Patience};
 use serde_json::{Value, json};
 
 use super::support::Home;
 use super::support::network::{self, Front};
+use super::support::stage::wait_until;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -160,6 +162,32 @@ fn opencode_and_we_go_on_with_each_others_tokens() {
 #[test]
 fn codex_and_we_go_on_with_each_others_tokens() {
     network::alone(|| go_on_together(CODEX));
+}
+
+#[test]
+fn codex_goes_on_after_a_refresh_of_ours_was_killed_before_it_had_the_token() {
+    network::alone(|| {
+        let shared = Shared::new(CODEX);
+        let lock = shared.home.path().join(".codex/auth.lock");
+        let held = lock::exclusive(&lock, Patience::USUAL, |_| ()).expect("a lock");
+        let mut refresh = shared.home.std_command("codex-token-refresh");
+        let mut refresh = refresh.spawn().expect("the command starts");
+        wait_until("the store has the new token", || {
+            let current = shared.pretend.current(0).expect("a login");
+            let ours = &shared.home.store()["accounts"][0]["refreshToken"];
+            shared.exchanges() == 1 && *ours == current.refresh_token
+        });
+        refresh.kill().expect("it runs");
+        refresh.wait().expect("its end");
+        drop(held);
+        assert_eq!(
+            shared.home.sh("codex-token-refresh").json()["outcome"],
+            "kept"
+        );
+        shared.assert_in_step();
+        shared.ask_client();
+        assert_eq!(shared.exchanges(), 1, "the client needed none");
+    });
 }
 
 #[test]

@@ -199,6 +199,22 @@ mod tests {
     }
 
     #[test]
+    fn without_an_id_an_account_is_found_by_its_moment_if_that_is_its_own() {
+        let at = |token: &str, secs| Account {
+            added_at: UnixMillis::from_secs(secs),
+            ..Account::new(RefreshToken::new(token))
+        };
+        let before = at("used-up", 2);
+        let renewed = [at("a", 1), at("new", 2), at("c", 3)];
+        assert_eq!(find_again(&renewed, &before), Some(1));
+        let together = [at("a", 2), at("new", 2)];
+        assert_eq!(find_again(&together, &before), None);
+        assert_eq!(find_again(&together, &at("new", 2)), Some(1));
+        let never = Account::new(RefreshToken::new("used-up"));
+        assert_eq!(find_again(&[at("a", 0)], &never), None);
+    }
+
+    #[test]
     fn five_seats_of_one_team_are_five_accounts() {
         let mut accounts = Vec::new();
         for user in ["u1", "u2", "u3", "u4", "u5", "u1"] {

@@ -116,26 +116,15 @@ pub fn refresh(
     need: Need,
     clock: Clock,
 ) -> Result<Refreshed, Error> {
-    let due = before.login_required.is_some() || needs(before, need, clock.now());
-    if !due && !turn::is_something_left(store, before) {
-        return Ok(Refreshed {
-            account: before.clone(),
-            how: How::Kept,
-            notes: Vec::new(),
-        });
+    let is_due = before.login_required.is_some() || needs(before, need, clock.now());
+    if !is_due {
+        return Ok(finish(store, before));
     }
     let (turn, account) = Turn::take(store, before)?;
     let (account, mut notes) = turn.settle(account)?;
     let account = turn.adopt(account)?;
     let renewed_meanwhile = account.refresh_token != before.refresh_token
         || account.refreshed_at != before.refreshed_at;
-    if !due && account.login_required.is_none() && !renewed_meanwhile {
-        return Ok(Refreshed {
-            account,
-            how: How::Kept,
-            notes,
-        });
-    }
     if renewed_meanwhile && account.login_required.is_none() && serves(&account, need, clock.now())
     {
         return Ok(Refreshed {
@@ -156,6 +145,29 @@ pub fn refresh(
     };
     notes.append(&mut refreshed.notes);
     Ok(Refreshed { notes, ..refreshed })
+}
+
+/// Brings to its end what a refresh before could not, for an account whose token is good as it is:
+/// whatever comes of that.
+fn finish(store: &dyn Store, before: &Account) -> Refreshed {
+    let kept = |notes| Refreshed {
+        account: before.clone(),
+        how: How::Kept,
+        notes,
+    };
+    if !turn::is_something_left(store, before) {
+        return kept(Vec::new());
+    }
+    let settled = Turn::take(store, before).and_then(|(turn, account)| turn.settle(account));
+    match settled {
+        Ok((account, notes)) if account.refresh_token == before.refresh_token => kept(notes),
+        Ok((account, notes)) => Refreshed {
+            account,
+            how: How::Adopted,
+            notes,
+        },
+        Err(error) => kept(vec![error.to_string()]),
+    }
 }
 
 /// Takes away what refreshes left undone for an account that is out of the store, and hands it out
