@@ -80,11 +80,13 @@ impl super::Command for Launch {
 impl Launch {
     /// Runs the program, pointed at the relay.
     fn launch(&self, shell: &Shell, runtime: &Runtime, relay: Relay<'_>) -> Result<Code, Error> {
-        let mut command = self.command.iter();
-        let program = command.next().map_or(OsStr::new("opencode"), |it| it);
+        let (program, arguments) = match self.command.split_first() {
+            Some((program, arguments)) => (program.as_os_str(), arguments),
+            None => (OsStr::new("opencode"), [].as_slice()),
+        };
         // In place before there is anything that must be taken back.
         let signals = Signals::take(runtime)?;
-        let wiring = wiring::wire(program, relay, shell.waiting())?;
+        let wiring = wiring::wire(program, arguments, relay, shell.waiting())?;
         if let Some(placeholder) = &wiring.placeholder {
             shell.note(&format!(
                 "an entry for openai stands in '{}' while this runs",
@@ -95,7 +97,7 @@ impl Launch {
             runtime,
             Command::new(program)
                 .args(&wiring.arguments)
-                .args(command)
+                .args(arguments)
                 .envs(wiring.environment),
         );
         let taken_back = wiring.placeholder.map(Placeholder::take_back);

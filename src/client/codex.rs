@@ -1,6 +1,8 @@
 //! Codex CLI (PROTOCOL §6): its `auth.json`, and the arguments that point it at the proxy.
 
 use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -53,6 +55,15 @@ pub fn account(auth: &Value) -> Option<Account> {
     Some(account)
 }
 
+/// The folder in which Codex keeps everything of a person's: `$CODEX_HOME`, or else `~/.codex`.
+fn folder() -> Result<PathBuf, store::Error> {
+    let named = std::env::var_os("CODEX_HOME").filter(|folder| !folder.is_empty());
+    match named {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => Ok(dirs::home_dir().ok_or(store::Error::NoHome)?.join(".codex")),
+    }
+}
+
 /// Codex's `auth.json`.
 #[derive(Clone, Debug)]
 pub struct AuthFile {
@@ -62,16 +73,12 @@ pub struct AuthFile {
 }
 
 impl AuthFile {
-    /// That of the person who runs this: in `$CODEX_HOME`, or else in `~/.codex`.
+    /// That of the person who runs this.
     ///
     /// # Errors
     /// When there is no home directory.
     pub fn of_person(waiting: Waiting) -> Result<Self, store::Error> {
-        let named = std::env::var_os("CODEX_HOME").filter(|folder| !folder.is_empty());
-        let folder = match named {
-            Some(folder) => PathBuf::from(folder),
-            None => dirs::home_dir().ok_or(store::Error::NoHome)?.join(".codex"),
-        };
+        let folder = folder()?;
         Ok(Self {
             file: JsonFile::new(folder.join("auth.json")),
             folder,
@@ -129,15 +136,46 @@ fn renew(text: &mut Text, renewed: &Account) {
     text.set(&["last_refresh"], renewed.refreshed_at.rfc3339());
 }
 
-/// Points Codex CLI at a relay for one run, without touching its files: a provider of its own, with
-/// the key in a variable. The name `OpenAI` keeps what Codex does only for OpenAI.
-#[must_use]
-pub fn wire(relay: Relay<'_>) -> Wiring {
-    const PROVIDER: &str = "codex_accounts";
+/// Points Codex CLI at a relay for one run, without touching its files.
+///
+/// # Errors
+/// When there is no home directory.
+pub fn wire(arguments: &[OsString], relay: Relay<'_>) -> Result<Wiring, store::Error> {
+    let sessions = folder()?.join("sessions");
+    let is_of_ours = session(arguments)
+        .and_then(|id| recorded_provider(&sessions, id))
+        .is_some_and(|provider| provider == PROVIDER);
+    Ok(if is_exec(arguments) && !is_of_ours {
+        by_built_in_provider(relay)
+    } else {
+        by_own_provider(relay)
+    })
+}
+
+/// The provider that is ours. A session is resumed with the one that it was recorded with, or not
+/// at all.
+const PROVIDER: &str = "codex_accounts";
+
+/// Codex's own provider at our address, so that the session goes on without us too. The key is
+/// stronger than a login of Codex's own; but only `codex exec` reads it.
+fn by_built_in_provider(relay: Relay<'_>) -> Wiring {
+    let address = format!("openai_base_url=\"{}\"", relay.url);
+    Wiring {
+        arguments: ["-c", "model_provider=openai", "-c", &address]
+            .map(OsString::from)
+            .into(),
+        environment: vec![("CODEX_API_KEY", relay.key.to_owned())],
+        placeholder: None,
+    }
+}
+
+/// A provider of its own, with the key in a variable: it asks for no login. The name `OpenAI` keeps
+/// what Codex does only for OpenAI.
+fn by_own_provider(relay: Relay<'_>) -> Wiring {
     const KEY: &str = "CODEX_ACCOUNTS_KEY";
     let provider = format!(
         "model_providers.{PROVIDER}={{name=\"OpenAI\",base_url=\"{}\",wire_api=\"responses\",\
-         env_key=\"{KEY}\",supports_websockets=false}}",
+         env_key=\"{KEY}\",requires_openai_auth=false,supports_websockets=false}}",
         relay.url
     );
     Wiring {
@@ -146,5 +184,112 @@ pub fn wire(relay: Relay<'_>) -> Wiring {
             .into(),
         environment: vec![(KEY, relay.key.to_owned())],
         placeholder: None,
+    }
+}
+
+/// Whether these are arguments of `codex exec`: of the words, the first that can't be an option's
+/// value, or an earlier one that says so.
+fn is_exec(arguments: &[OsString]) -> bool {
+    let is_option = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
+    let mut may_be_value = false;
+    for argument in arguments {
+        if argument == "exec" || argument == "e" {
+            return true;
+        }
+        if !is_option(argument) && !may_be_value {
+            return false;
+        }
+        may_be_value = is_option(argument);
+    }
+    false
+}
+
+/// The id of the session that is to go on, if one is named.
+fn session(arguments: &[OsString]) -> Option<&str> {
+    let after = arguments.iter().skip_while(|it| *it != "resume").skip(1);
+    after.filter_map(|it| it.to_str()).find(|it| is_uuid(it))
+}
+
+fn is_uuid(text: &str) -> bool {
+    let mut groups = text.split('-');
+    let lengths = [8, 4, 4, 4, 12];
+    let is_hex = |group: &str, length| {
+        group.len() == length && group.bytes().all(|it| it.is_ascii_hexdigit())
+    };
+    lengths
+        .into_iter()
+        .all(|length| groups.next().is_some_and(|it| is_hex(it, length)))
+        && groups.next().is_none()
+}
+
+/// The provider that a session was recorded with: in the first line of its file, which is in a
+/// folder for its day.
+fn recorded_provider(sessions: &Path, id: &str) -> Option<String> {
+    let ending = format!("-{id}.jsonl");
+    let file = below(sessions, 4)
+        .into_iter()
+        .find(|path| path.to_string_lossy().ends_with(&ending))?;
+    let mut line = String::new();
+    BufReader::new(File::open(file).ok()?)
+        .read_line(&mut line)
+        .ok()?;
+    let line: Value = serde_json::from_str(&line).ok()?;
+    Some(line["payload"]["model_provider"].as_str()?.to_owned())
+}
+
+/// The files so many levels below a folder.
+fn below(folder: &Path, levels: u32) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    match levels {
+        0 | 1 => paths.collect(),
+        _ => paths.flat_map(|path| below(&path, levels - 1)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn exec_is_told_from_what_has_a_screen() {
+        for line in [
+            "exec hi",
+            "e",
+            "-m gpt-5.5 exec",
+            "--oss -c a=b e resume",
+            "--search exec",
+        ] {
+            assert!(is_exec(&words(line)), "{line}");
+        }
+        for line in [
+            "",
+            "resume exec",
+            "-m gpt-5.5",
+            "resume --last",
+            "hi exec",
+            "--oss",
+        ] {
+            assert!(!is_exec(&words(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_session_that_is_to_go_on() {
+        let id = "01a20faf-6d8e-7c22-bfd4-54c43b2631e6";
+        for line in ["exec resume -m x ID go", "exec -m x resume ID", "resume ID"] {
+            assert_eq!(session(&words(&line.replace("ID", id))), Some(id), "{line}");
+        }
+        for line in [
+            "exec ID",
+            "exec resume --last",
+            "resume 01a20faf-6d8e-7c22-bfd4-54c43b2631eg",
+        ] {
+            assert_eq!(session(&words(&line.replace("ID", id))), None, "{line}");
+        }
     }
 }

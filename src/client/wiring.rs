@@ -45,16 +45,21 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
-/// Points a program at the relay: opencode and Codex CLI in their own ways, any other by the
+/// Points a program with these arguments at the relay: opencode and Codex CLI in their own ways, any other by the
 /// variables that OpenAI's libraries read. `waiting` is told when a lock takes long.
 ///
 /// # Errors
 /// When the person's own settings for the client can't be read.
-pub fn wire(program: &OsStr, relay: Relay<'_>, waiting: Waiting) -> Result<Wiring, Error> {
+pub fn wire(
+    program: &OsStr,
+    arguments: &[OsString],
+    relay: Relay<'_>,
+    waiting: Waiting,
+) -> Result<Wiring, Error> {
     let name = Path::new(program).file_stem().and_then(OsStr::to_str);
     let mut wiring = match name {
         Some("opencode") => opencode::wire(relay, waiting)?,
-        Some("codex") => codex::wire(relay),
+        Some("codex") => codex::wire(arguments, relay)?,
         _ => Wiring {
             environment: vec![
                 ("OPENAI_BASE_URL", relay.url.to_owned()),
