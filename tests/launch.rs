@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines, Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::support::Home;
 use super::support::accounts::{account, store};
+use super::support::relay::Setting;
 use super::support::stage::wait_until;
 
 fn home() -> Home {
@@ -202,6 +204,90 @@ fn a_lock_that_takes_long_was_told_of_on_the_childs_terminal() {
     assert!(shown.stdout.contains("answered by two"), "{shown}");
     assert_eq!(shown.stderr, "");
     drop(pretend);
+}
+
+/// A relay that runs, and its key in a file; a home without a store that asks for it.
+fn relay_and_stranger() -> (Setting, Home, PathBuf) {
+    let relay = Setting::new(Script::with_accounts(1), &[]);
+    let home = Home::new();
+    // What follows is no part of the key.
+    let key = format!("{}\nnot this\n", relay.ready("key"));
+    let key = home.write("key", key);
+    (relay, home, key)
+}
+
+/// Asks the relay that a launch set, and says which account answered.
+const ASK: &str = "curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d {} \
+                   $OPENAI_BASE_URL/responses | grep -o -m 1 'answered by one'";
+
+#[test]
+fn a_relay_that_runs_is_used_without_a_store() {
+    let (relay, mut home, key) = relay_and_stranger();
+    let mut launch = home.command("codex-launch");
+    launch.args(["--proxy", relay.ready("url"), "--key-file"]);
+    let shown = home.run(launch.arg(key).args(["--", "sh", "-c", ASK]));
+    assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{shown}");
+    assert_eq!(shown.stdout, "answered by one\n");
+    assert!(!home.store_path().exists());
+    assert!(!home.path().join(".local/state/codex-accounts").exists());
+
+    home.set("CODEX_PROXY_KEY", relay.ready("key"));
+    let mut launch = home.command("codex-launch");
+    launch.args(["--proxy", relay.ready("url"), "--", "sh", "-c", ASK]);
+    let shown = home.run(&mut launch);
+    assert_eq!(shown.stdout, "answered by one\n", "{shown}");
+    assert_eq!(relay.asked(), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_relay_that_can_not_be_used_is_told_before_the_program_runs() {
+    let (relay, mut home, _) = relay_and_stranger();
+    let url = relay.ready("url").to_owned();
+    let launch = |home: &Home, url: &str| {
+        let mut launch = home.command("codex-launch");
+        home.run(launch.args(["--proxy", url, "--", "echo", "it ran"]))
+    };
+    insta::assert_snapshot!(launch(&home, &url), @r"
+    --- stderr
+    codex-launch: error: there is no key for --proxy
+    hint: name its file with --key-file, or set CODEX_PROXY_KEY
+    --- exit 78
+    ");
+    home.set("CODEX_PROXY_KEY", "of-somebody-elses-relay");
+    insta::assert_snapshot!(launch(&home, &url), @r"
+    --- stderr
+    codex-launch: error: the codex-proxy at http://127.0.0.1:PORT/codex does not know this key
+    hint: the right one is in the record that it printed, or in its --key-file
+    --- exit 77
+    ");
+    assert_eq!(relay.asked(), []);
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}/codex", taken.local_addr().unwrap());
+    drop(taken);
+    insta::assert_snapshot!(launch(&home, &nobody), @r"
+    --- stderr
+    codex-launch: error: no answer from 127.0.0.1: Connection refused (os error 111)
+    hint: start codex-proxy, and use the address that it prints
+    --- exit 69
+    ");
+    let another = relay.pretend.upstream().replace("/backend-api", "/codex");
+    insta::assert_snapshot!(launch(&home, &another), @r"
+    --- stderr
+    codex-launch: error: no codex-proxy answers at http://127.0.0.1:PORT/codex
+    hint: start codex-proxy, and use the address that it prints
+    --- exit 69
+    ");
+    for url in [
+        "https://127.0.0.1:1/codex",
+        "http://example.com/codex",
+        "http://127.0.0.1:1/",
+    ] {
+        let shown = launch(&home, url);
+        assert_eq!((shown.code, shown.stdout.as_str()), (78, ""), "{shown}");
+    }
+    let shown = home.sh("codex-launch --proxy http://127.0.0.1:1/codex --strategy sticky true");
+    assert_eq!(shown.code, 2, "{shown}");
 }
 
 #[test]

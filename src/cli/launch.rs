@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tokio::runtime::Runtime;
@@ -12,6 +13,7 @@ use super::args::Common;
 use super::child::{self, Signals};
 use super::exit::{Code, Error};
 use super::proxy::{self, Rotation};
+use super::running_relay::RunningRelay;
 use super::shell::Shell;
 use crate::client::placeholder::Placeholder;
 use crate::client::wiring::{self, Relay};
@@ -29,13 +31,20 @@ use crate::store;
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-launch [-qhV] [--store FILE] [--strategy STRATEGY]
-                    [--max-wait DURATION] [--head-timeout DURATION] [--]
+                    [--max-wait DURATION] [--head-timeout DURATION]
+                    [--proxy URL [--key-file FILE]] [--]
                     [COMMAND [ARGUMENT ...]]",
     term_width = 80
 )]
 pub struct Launch {
     #[command(flatten)]
     rotation: Rotation,
+    /// Use the codex-proxy that runs there
+    #[arg(long, value_name = "URL", conflicts_with_all = ["strategy", "max_wait", "head_timeout"])]
+    proxy: Option<String>,
+    /// The file of its key; default: $CODEX_PROXY_KEY
+    #[arg(long, value_name = "FILE", requires = "proxy")]
+    key_file: Option<PathBuf>,
     /// The program and its arguments; default: opencode
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     command: Vec<OsString>,
@@ -52,6 +61,31 @@ impl super::Command for Launch {
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
         super::memory::hide();
+        match &self.proxy {
+            Some(url) => self.launch_behind(url, shell),
+            None => self.launch_alone(shell),
+        }
+    }
+}
+
+impl Launch {
+    /// Runs the program behind a relay that runs already.
+    fn launch_behind(&self, url: &str, shell: &Shell) -> Result<Code, Error> {
+        let relay = RunningRelay::at(url, self.key_file.as_deref())?;
+        self.launch(
+            shell,
+            &proxy::runtime()?,
+            Relay {
+                url: &relay.url(),
+                key: relay.key(),
+                // Which accounts it has, the relay does not tell.
+                account_id: shell.name(),
+            },
+        )
+    }
+
+    /// Runs the program behind a relay of its own.
+    fn launch_alone(&self, shell: &Shell) -> Result<Code, Error> {
         let account_id = some_account(shell)?;
         let key = proxy::random_key()?;
         let log = store::state_folder()?.join("relay.log");
@@ -75,9 +109,7 @@ impl super::Command for Launch {
         runtime.block_on(relay.stop());
         status
     }
-}
 
-impl Launch {
     /// Runs the program, pointed at the relay.
     fn launch(&self, shell: &Shell, runtime: &Runtime, relay: Relay<'_>) -> Result<Code, Error> {
         let (program, arguments) = match self.command.split_first() {

@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod ratelimit_mark;
 pub mod record;
 pub mod rehearse;
+pub mod running_relay;
 pub mod service;
 pub mod shell;
 pub mod token_decode;

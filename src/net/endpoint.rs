@@ -21,6 +21,14 @@ pub enum Error {
         /// Its value.
         value: String,
     },
+    /// It is not where a relay of ours can be.
+    #[error("{setting}: '{value}' is not http to a loopback address, with the path /codex")]
+    NoRelay {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// Tokens would travel in the clear.
     #[error("{setting}: '{value}' is neither https nor http to a loopback address")]
     Insecure {
@@ -79,6 +87,23 @@ impl Endpoint {
         url.set_query(None);
         url.set_fragment(None);
         Ok(Self(url))
+    }
+
+    /// Reads the address of a relay, as `codex-proxy` prints it; `setting` is named in the error.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn relay(setting: &'static str, value: &str) -> Result<Self, Error> {
+        let endpoint = Self::parse(setting, value)?;
+        let url = &endpoint.0;
+        let is_relay = url.scheme() == "http"
+            && url.path() == "/codex"
+            && url.username().is_empty()
+            && url.password().is_none();
+        is_relay.then_some(endpoint).ok_or_else(|| Error::NoRelay {
+            setting,
+            value: without_userinfo(value),
+        })
     }
 
     /// The address of a path below it; `path` begins with a slash.
@@ -164,6 +189,27 @@ mod tests {
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("https://example.com/api"), "{shown}");
         assert!(good.at("/x").contains("canary"), "it is still used");
+    }
+
+    #[test]
+    fn a_relay_is_on_loopback_without_tls() {
+        for good in [
+            "http://127.0.0.1:1/codex",
+            "http://[::1]:1/codex",
+            "http://localhost:1/codex",
+        ] {
+            assert!(Endpoint::relay("X", good).is_ok(), "{good}");
+        }
+        for bad in [
+            "https://127.0.0.1:1/codex",
+            "http://example.com/codex",
+            "http://127.0.0.1:1",
+            "http://127.0.0.1:1/codex/responses",
+            "http://me@127.0.0.1:1/codex",
+            "127.0.0.1:1/codex",
+        ] {
+            assert!(Endpoint::relay("X", bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
