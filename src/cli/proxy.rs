@@ -212,7 +212,11 @@ fn listen(said: Option<SocketAddr>) -> Result<Listen, Error> {
     }
 }
 
-fn key_of_file(path: &Path) -> Result<Key, Error> {
+/// The key in the first line of a file.
+///
+/// # Errors
+/// When the file can't be read, or others can read it too, or there is no key worth its name.
+pub fn key_of_file(path: &Path) -> Result<Key, Error> {
     let mut file = File::open(path).map_err(store::Error::io(path))?;
     store::refuse_exposed(path, &file)?;
     let mut text = String::new();

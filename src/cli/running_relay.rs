@@ -1,7 +1,6 @@
 //! A `codex-proxy` that runs already, for `codex-launch --proxy`: its address, its key, and whether
 //! it lets this key in. The key comes from a file or the environment, never from an argument.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,10 +8,11 @@ use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::exit::{Code, Error};
+use super::proxy;
+use crate::account::secret::Secret;
 use crate::net::agent::Agent;
 use crate::net::endpoint::Endpoint;
-use crate::proxy::guard::KEY_HEADER;
-use crate::store;
+use crate::proxy::guard::{KEY_HEADER, Key};
 
 /// The environment variable that holds its key.
 const KEY_SETTING: &str = "CODEX_PROXY_KEY";
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct RunningRelay {
     endpoint: Endpoint,
-    key: HeaderValue,
+    key: Key,
 }
 
 impl RunningRelay {
@@ -36,13 +36,10 @@ impl RunningRelay {
     pub fn at(url: &str, key_file: Option<&Path>) -> Result<Self, Error> {
         let endpoint = Endpoint::relay("--proxy", url)?;
         let key = match key_file {
-            Some(path) => fs::read_to_string(path).map_err(store::Error::io(path))?,
-            None => std::env::var(KEY_SETTING).unwrap_or_default(),
+            Some(path) => proxy::key_of_file(path)?,
+            None => key_of_environment()?,
         };
-        let relay = Self {
-            endpoint,
-            key: parse_key(&key)?,
-        };
+        let relay = Self { endpoint, key };
         relay.knock()?;
         Ok(relay)
     }
@@ -56,15 +53,16 @@ impl RunningRelay {
     /// What it wants to be shown.
     #[must_use]
     pub fn key(&self) -> &str {
-        // Proof: it was made of visible ASCII.
-        self.key.to_str().unwrap_or_default()
+        self.key.expose()
     }
 
     /// Asks for what a relay answers by itself: it refuses to switch protocols, to those whom it
     /// lets in.
     fn knock(&self) -> Result<(), Error> {
+        let mut key = HeaderValue::from_str(self.key.expose()).map_err(|_| no_key())?;
+        key.set_sensitive(true);
         let headers = HeaderMap::from_iter([
-            (KEY_HEADER, self.key.clone()),
+            (KEY_HEADER, key),
             (CONNECTION, HeaderValue::from_static("upgrade")),
             (UPGRADE, HeaderValue::from_static("websocket")),
         ]);
@@ -92,18 +90,18 @@ fn nobody(message: String) -> Error {
     )
 }
 
-/// The first line, as `codex-proxy` reads it.
-fn parse_key(text: &str) -> Result<HeaderValue, Error> {
-    let line = text.lines().next().unwrap_or_default().trim();
-    let is_key = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_graphic());
-    let key = HeaderValue::from_str(line).ok().filter(|_| is_key);
-    let mut key = key.ok_or_else(|| {
-        Error::hinted(
-            Code::Config,
-            "there is no key for --proxy",
-            format!("name its file with --key-file, or set {KEY_SETTING}"),
-        )
-    })?;
-    key.set_sensitive(true);
-    Ok(key)
+fn key_of_environment() -> Result<Key, Error> {
+    let key = std::env::var(KEY_SETTING).unwrap_or_default();
+    match key.trim() {
+        "" => Err(no_key()),
+        key => Ok(Key::new(Secret::new(key))),
+    }
+}
+
+fn no_key() -> Error {
+    Error::hinted(
+        Code::Config,
+        "there is no key for --proxy",
+        format!("name its file with --key-file, or set {KEY_SETTING}"),
+    )
 }
