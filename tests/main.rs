@@ -38,5 +38,6 @@ mod relay_trouble;
 mod service;
 mod store;
 mod support;
+mod terminal;
 mod token;
 mod usage;

@@ -3,6 +3,7 @@
 //! Holds no assertion about a command; those are in the file of their topic.
 
 pub(crate) mod accounts;
+pub(crate) mod asked;
 pub(crate) mod canary;
 #[cfg(target_os = "linux")]
 pub(crate) mod chromium;
@@ -18,6 +19,7 @@ pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod shown;
 pub(crate) mod stage;
+pub(crate) mod tmux;
 pub(crate) mod wire;
 
 mod harness;
