@@ -18,6 +18,7 @@ mod manners;
 mod manual;
 mod mark;
 mod opencode;
+mod opencode_logins;
 mod opencode_serve;
 #[cfg(target_os = "linux")]
 mod packaging;
