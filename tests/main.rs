@@ -20,6 +20,7 @@ mod mark;
 mod opencode;
 mod opencode_logins;
 mod opencode_serve;
+mod opencode_title;
 #[cfg(target_os = "linux")]
 mod packaging;
 #[cfg(target_os = "linux")]
