@@ -27,6 +27,7 @@ mod packaging;
 mod page;
 mod pick;
 mod proxy;
+mod python;
 mod readme;
 #[cfg(target_os = "linux")]
 mod real_names;
