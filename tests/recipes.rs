@@ -52,6 +52,8 @@ fn without_a_relay() -> String {
 
 fn dash(home: &Home, script: &str) -> Shown {
     let mut command = home.command("dash");
+    // In trouble the real opencode takes more than a minute, and more on a busy machine.
+    command.timeout(Duration::from_secs(300));
     home.run(command.args(["-c", script]).env("question", "who are you"))
 }
 
