@@ -242,6 +242,8 @@ fn the_status_line_names_an_account_without_a_label() {
     let (home, _pretend) = both(Style::UsageLimit);
     let line = command("codex-account-pick --peek | jq");
     assert_eq!(dash(&home, &line).stdout, "one@example.com\n");
+    let states = dash(&home, &command("codex-accounts status --json")).stdout;
+    assert_eq!(states, "one@example.com: ready\ntwo@example.com: ready\n");
     let mut store = home.store();
     store["accounts"][0]["email"] = Value::Null;
     home.write_store(&store);
