@@ -7,13 +7,16 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use codex_accounts::rehearse::{Script, Style};
+use codex_accounts::rehearse::{self, Pretend, Script, Style};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::support::Home;
 use super::support::accounts::{account, store};
+#[cfg(target_os = "linux")]
+use super::support::network;
 use super::support::relay::Setting;
+use super::support::shown::Shown;
 use super::support::stage::wait_until;
 
 fn home() -> Home {
@@ -295,7 +298,10 @@ fn a_proxy_of_the_environment_is_not_asked_for_loopback() {
     let mut home = home();
     home.set("NO_PROXY", "example.com");
     let shown = home.sh("codex-launch -- sh -c 'echo $NO_PROXY $no_proxy'");
-    assert_eq!(shown.stdout, "example.com,127.0.0.1 127.0.0.1\n");
+    assert_eq!(
+        shown.stdout,
+        "example.com,127.0.0.1,localhost,::1 127.0.0.1,localhost,::1\n"
+    );
 }
 
 #[test]
@@ -331,17 +337,65 @@ fn a_client_that_is_launched_needs_no_store_where_opencode_has_a_login() {
     drop(pretend);
 }
 
-#[test]
-fn the_first_run_on_a_terminal_offers_to_log_in() {
+/// A person with no account here, whose browser can log in.
+fn stranger(script: Script) -> (Home, Pretend) {
     let mut home = Home::new();
     home.install_browser();
-    let mut script = Script::with_accounts(1);
-    script.any_port = true;
-    let pretend = codex_accounts::rehearse::Pretend::start(script).expect("the servers start");
+    let pretend = Pretend::start(script).expect("the servers start");
     home.use_servers(&pretend);
-    let shown = home.sh("printf 'n\\n' | script -qec 'codex-launch true' /dev/null");
+    (home, pretend)
+}
+
+/// What a person at a terminal sees of a launch, who types this.
+fn first_run(home: &Home, typed: &str) -> Shown {
+    home.sh(&format!(
+        "printf '{typed}' | script -qec 'codex-launch -- echo it ran' /dev/null"
+    ))
+}
+
+#[test]
+fn the_first_run_on_a_terminal_offers_to_log_in() {
+    let (home, _pretend) = stranger(Script::with_accounts(1));
+    let shown = first_run(&home, "n\\n");
     assert!(shown.stdout.contains("Log in now? [Y/n]: "), "{shown}");
     assert!(shown.stdout.contains("there are no accounts"), "{shown}");
     assert_eq!(shown.code, 1, "{shown}");
     assert!(!home.store_path().exists());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_logs_in_at_the_first_run_gets_the_program_then() {
+    // The issuer sends a login back to a port that may be another test's.
+    network::alone(|| {
+        let (home, _pretend) = stranger(Script::with_accounts(1));
+        // Yes, log in; no, not another one.
+        let shown = first_run(&home, "\\nn\\n");
+        let asked = shown
+            .stdout
+            .find("Log in now? [Y/n]: ")
+            .expect("a question");
+        let another = shown
+            .stdout
+            .find("Add another? [y/N]: ")
+            .expect("a question");
+        let ran = shown.stdout.find("it ran").expect("the program ran");
+        assert!(asked < another && another < ran, "{shown}");
+        assert_eq!(shown.code, 0, "{shown}");
+        assert_eq!(home.store()["accounts"][0]["email"], "one@example.com");
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_login_at_the_first_run_that_comes_to_nothing_ends_it() {
+    network::alone(|| {
+        let mut script = Script::with_accounts(1);
+        script.consents.push_back(rehearse::Consent::deny());
+        let (home, _pretend) = stranger(script);
+        let shown = first_run(&home, "y\\n");
+        assert!(!shown.stdout.contains("it ran"), "{shown}");
+        assert!(shown.stdout.contains("there are no accounts"), "{shown}");
+        assert_eq!(shown.code, 1, "{shown}");
+    });
 }

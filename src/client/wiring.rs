@@ -76,7 +76,7 @@ pub fn wire(
 /// Clients would send requests to loopback, and the key with them, to the proxy that the
 /// environment names.
 fn past_proxies() -> impl Iterator<Item = (&'static str, String)> {
-    const LOOPBACK: &str = "127.0.0.1";
+    const LOOPBACK: &str = "127.0.0.1,localhost,::1";
     ["NO_PROXY", "no_proxy"].into_iter().map(|name| {
         let before = std::env::var(name).unwrap_or_default();
         let value = match before.as_str() {
