@@ -28,6 +28,7 @@ mod page;
 mod pick;
 mod proxy;
 mod python;
+#[cfg(target_os = "linux")]
 mod readme;
 #[cfg(target_os = "linux")]
 mod real_names;

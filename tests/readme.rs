@@ -69,7 +69,6 @@ assert b"answered by" in urllib.request.urlopen(request).read()
 "#;
 
 /// In the order in which they stand there, on the machine of a person who starts with nothing.
-#[cfg(target_os = "linux")]
 #[test]
 fn every_command_runs() {
     let (elsewhere, here): (Vec<String>, Vec<String>) = commands()

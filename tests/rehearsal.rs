@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 
 use super::support::accounts::{account, store};
 use super::support::shown::Shown;
-use super::support::{CLOCK, Home};
+use super::support::{CLOCK, Home, clients};
 
 /// Asks the pretend backend as the account one, and shows the whole answer.
 const ASK_AS_ONE: &str = "codex-account-pick --account one --format headers |
@@ -165,6 +165,19 @@ fn a_login_goes_through_the_pretend_browser() {
     two@example.com
     --- exit 0
     ");
+}
+
+#[test]
+fn the_real_clients_are_found_and_answered() {
+    let home = Home::with_clients();
+    // What keeps codex from the network is in a file, and the stage has a home of its own.
+    home.write("codex.toml", clients::CODEX_OFFLINE);
+    let script = "cp codex.toml $CODEX_HOME/config.toml
+        codex-launch codex exec --skip-git-repo-check 'who are you' </dev/null 2>/dev/null
+        codex-launch opencode run -m openai/gpt-5.5 'who are you' </dev/null 2>/dev/null";
+    let shown = rehearse(&home, "--limit one=2h", script);
+    let answers: Vec<&str> = shown.stdout.lines().map(str::trim).collect();
+    assert_eq!(answers, ["answered by two@example.com"; 2], "{shown}");
 }
 
 // --- The options

@@ -13,6 +13,7 @@ pub(crate) mod home;
 pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
+#[cfg(target_os = "linux")]
 pub(crate) mod picture;
 pub(crate) mod pretend;
 pub(crate) mod relay;
