@@ -147,7 +147,7 @@ fn a_rehearsal_asked_the_proxy_of_the_person() {
     let script = format!("{ASK_AS_ONE} | head -1; echo $NO_PROXY $no_proxy; {ASK}");
     insta::assert_snapshot!(rehearse(&home, "", &script), @"
     HTTP/1.1 200 OK
-    127.0.0.1,localhost example.com,127.0.0.1,localhost
+    127.0.0.1,localhost,::1 example.com,127.0.0.1,localhost,::1
     answered by one
     --- exit 0
     ");

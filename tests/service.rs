@@ -329,3 +329,26 @@ fn a_client_keeps_the_persons_limit_of_core_dumps() {
     let (before, inside) = shown.stdout.split_once('\n').expect("two lines");
     assert_eq!(before, inside.trim(), "{shown}");
 }
+
+#[test]
+fn what_a_relay_was_started_to_ignore_does_not_end_it() {
+    let home = home();
+    let mut relay = home
+        .std_command("sh")
+        .args(["-c", "trap '' HUP INT QUIT TERM; exec codex-proxy"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut ready = [0; 1];
+    let mut output = relay.stdout.take().expect("a pipe");
+    output.read_exact(&mut ready).expect("a record");
+    let pid = Pid::from_raw(relay.id().cast_signed());
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        kill(pid, signal).expect("a process");
+    }
+    let input = relay.stdin.take();
+    assert!(relay.try_wait().expect("a process").is_none());
+    drop(input);
+    assert!(relay.wait().expect("an end").success());
+}

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub mod claims;
+pub mod credentials;
 pub mod extra;
 pub mod identity;
 pub mod label;

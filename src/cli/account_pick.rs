@@ -14,7 +14,7 @@ use super::shell::{self, Shell};
 use crate::account::pick::{self, Decision, Nothing, Reason, Request, Strategy};
 use crate::account::secret::{AccessToken, Secret};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, AccountId, Extra, Lease, LoginRequired, SwitchReason, identity};
+use crate::account::{Account, AccountId, Extra, Lease, LoginRequired, SwitchReason, credentials};
 use crate::client::{codex, opencode};
 use crate::clock::Clock;
 use crate::net::endpoint::Endpoint;
@@ -568,14 +568,9 @@ fn access_token(account: &Account) -> Result<&AccessToken, Error> {
 
 /// The headers that the backend wants (PROTOCOL §3).
 fn headers(account: &Account) -> Result<Vec<(&'static str, String)>, Error> {
-    let token = access_token(account)?.expose();
-    let mut headers = vec![("Authorization", format!("Bearer {token}"))];
-    if let Some(id) = &account.chatgpt_account_id {
-        headers.push(("ChatGPT-Account-Id", id.to_string()));
-    }
-    if let Some(residency) = identity::claims(account).residency {
-        headers.push(("x-openai-internal-codex-residency", residency));
-    }
+    // Without it the backend need not be asked.
+    access_token(account)?;
+    let headers = credentials::fields(account);
     // A line break would begin a header of somebody else's choice.
     match headers
         .iter()

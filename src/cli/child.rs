@@ -10,10 +10,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::exit::{Code, Error};
+use super::signals;
 
 /// The folder of this program: the other commands of the suite are in it.
 #[must_use]
@@ -57,7 +57,7 @@ const PASSED: [Signal; 10] = [
 /// The signals that are the child's. This process takes them so that it outlives them; what comes
 /// before there is a child is for it all the same.
 #[derive(Debug)]
-pub struct Signals(Vec<(Signal, tokio::signal::unix::Signal)>);
+pub struct Signals(Vec<signals::Taken>);
 
 impl Signals {
     /// Takes them.
@@ -65,15 +65,7 @@ impl Signals {
     /// # Errors
     /// When the system does not give one.
     pub fn take(runtime: &Runtime) -> Result<Self, Error> {
-        let _runtime = runtime.enter();
-        let ignored = ignored();
-        PASSED
-            .into_iter()
-            .filter(|passed| ignored & bit(*passed) == 0)
-            .map(|passed| Ok((passed, signal(SignalKind::from_raw(passed as i32))?)))
-            .collect::<std::io::Result<_>>()
-            .map(Self)
-            .map_err(|error| Error::new(Code::Io, format!("no signals: {error}")))
+        signals::take(runtime, &PASSED).map(Self)
     }
 
     /// As [`run`].
@@ -118,20 +110,6 @@ fn pass(signal: Signal, child: Pid) {
         // A child that is gone needs none.
         let _ = kill(child, signal);
     }
-}
-
-/// The signals that this process was started to ignore, as `nohup` does: a bit for each. Where the
-/// system does not tell, none.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mut lines = status.lines();
-    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
-}
-
-fn bit(signal: Signal) -> u64 {
-    1 << (signal as u32 - 1)
 }
 
 /// The terminal of this process, if it has one.

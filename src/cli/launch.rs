@@ -86,7 +86,7 @@ impl Launch {
 
     /// Runs the program behind a relay of its own.
     fn launch_alone(&self, shell: &Shell) -> Result<Code, Error> {
-        let account_id = some_account(shell)?;
+        let account_id = some_account(shell, &self.common)?;
         let key = proxy::random_key()?;
         let log = store::state_folder()?.join("relay.log");
         let log = Log::in_file(&log, false).map_err(store::Error::io(&log))?;
@@ -143,7 +143,7 @@ impl Launch {
 
 /// The id of an account: a client wants to be told one. Where there is no account, a person at a
 /// terminal can log in now.
-fn some_account(shell: &Shell) -> Result<String, Error> {
+fn some_account(shell: &Shell, common: &Common) -> Result<String, Error> {
     if let Some(id) = active_account(shell)? {
         return Ok(id);
     }
@@ -151,8 +151,10 @@ fn some_account(shell: &Shell) -> Result<String, Error> {
         // By a process of its own: it reads the terminal, and must let go of it before the client
         // gets it.
         let login = child::beside("codex-accounts");
+        let store = common.store.iter();
+        let store = store.flat_map(|path| [OsStr::new("--store"), path.as_os_str()]);
         // How it failed, it says itself; whether it did shows in the store.
-        let _ = Command::new(login).arg("add").status();
+        let _ = Command::new(login).args(store).arg("add").status();
         if let Some(id) = active_account(shell)? {
             return Ok(id);
         }

@@ -21,6 +21,7 @@ pub mod rehearse;
 pub mod running_relay;
 pub mod service;
 pub mod shell;
+pub mod signals;
 pub mod token_decode;
 pub mod token_encode;
 pub mod token_refresh;

@@ -8,16 +8,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::{FutureExt, select_all};
+use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::account_pick::strategy;
 use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::shell::Shell;
-use super::{memory, record, service};
+use super::{memory, record, service, signals};
 use crate::account::pick::Strategy;
 use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
@@ -103,8 +104,8 @@ impl super::Command for ProxyCommand {
         let settings = self.rotation.settings(shell, listen, key.clone(), log)?;
         let accounts = usable_accounts(shell)?;
         let runtime = runtime()?;
+        let mut end = End::watch(&runtime)?;
         runtime.block_on(async {
-            let mut end = End::watch()?;
             let proxy = Proxy::start(accounts, settings)
                 .await
                 .map_err(|error| cannot_listen(place, &error))?;
@@ -239,21 +240,20 @@ pub fn key_of_file(path: &Path) -> Result<Key, Error> {
 /// What ends a relay: a signal, or the end of standard input if that is a pipe. Every signal that
 /// would end the process is taken: a token that is being renewed must not be lost.
 struct End {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    quit: tokio::signal::unix::Signal,
+    signals: Vec<signals::Taken>,
     input: Option<oneshot::Receiver<()>>,
 }
 
 impl End {
-    fn watch() -> Result<Self, Error> {
-        let no_signals = |error: io::Error| Error::new(Code::Io, format!("no signals: {error}"));
+    fn watch(runtime: &Runtime) -> Result<Self, Error> {
+        const ENDING: [Signal; 4] = [
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+        ];
         Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(no_signals)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(no_signals)?,
-            hangup: signal(SignalKind::hangup()).map_err(no_signals)?,
-            quit: signal(SignalKind::quit()).map_err(no_signals)?,
+            signals: signals::take(runtime, &ENDING)?,
             input: input_is_pipe().then(watch_input),
         })
     }
@@ -267,12 +267,13 @@ impl End {
                 None => std::future::pending().await,
             }
         };
+        let arrivals = self.signals.iter_mut().map(|(_, arrivals)| arrivals.recv());
+        // Beside one that never comes, so that there is one where all are ignored.
+        let never = std::future::pending().boxed();
+        let signal = select_all(arrivals.map(FutureExt::boxed).chain([never]));
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.hangup.recv() => {}
-            _ = self.quit.recv() => {}
             () = input => {}
+            _ = signal => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::LoginFile;
 use super::json_file::{JsonFile, Text};
 use super::opencode::{self, AuthFile, PROVIDER};
+use crate::account::identity;
 use crate::store::lock::{self, Lock};
 use crate::store::{self, commit};
 
@@ -138,9 +139,9 @@ fn share(auth: &Path) -> Result<Lock, store::Error> {
     lock::shared(&path).map_err(store::Error::io(&path))
 }
 
-/// A file of ours about the `auth.json` at this path: its name tells which that is, since a person
-/// can have several (`XDG_DATA_HOME`).
+/// A file of ours about the `auth.json` at this path: its name tells it from that for another, since
+/// a person can have several (`XDG_DATA_HOME`).
 fn state_file(auth: &Path, kind: &str) -> Result<PathBuf, store::Error> {
-    let of = auth.to_string_lossy().replace('/', "%");
-    Ok(store::state_folder()?.join(format!("placeholder{of}.{kind}")))
+    let of = identity::fingerprint(&[&auth.to_string_lossy()]);
+    Ok(store::state_folder()?.join(format!("placeholder-{of:016x}.{kind}")))
 }

@@ -74,8 +74,8 @@ pub fn wire(
 }
 
 /// Clients would send requests to loopback, and the key with them, to the proxy that the
-/// environment names.
-fn past_proxies() -> impl Iterator<Item = (&'static str, String)> {
+/// environment names. These variables spare loopback that.
+pub fn past_proxies() -> impl Iterator<Item = (&'static str, String)> {
     const LOOPBACK: &str = "127.0.0.1,localhost,::1";
     ["NO_PROXY", "no_proxy"].into_iter().map(|name| {
         let before = std::env::var(name).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -13,7 +13,7 @@ use super::refresh::{self, Need, USUAL_MARGIN, refresh};
 use crate::account::limit::{self, Reading, Verdict};
 use crate::account::mark::Asked;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, identity};
+use crate::account::{Account, credentials};
 use crate::clock::Clock;
 use crate::net::agent::{Agent, Unreachable};
 use crate::net::endpoint::Endpoint;
@@ -94,7 +94,9 @@ impl Backend {
     /// Asks with the account's token, at the older place where the newer one is not there.
     fn ask(&self, account: &Account) -> Result<Response<Vec<u8>>, Error> {
         let get = |path| {
-            let answer = self.agent.get(&self.endpoint.at(path), headers(account));
+            let answer = self
+                .agent
+                .get(&self.endpoint.at(path), credentials::headers(account));
             answer.map_err(|source| Error::Unreachable {
                 name: account.name().to_owned(),
                 source,
@@ -173,29 +175,4 @@ fn read(
         },
         _ => Error::Nonsense { name, status },
     })
-}
-
-/// What the backend wants to see. A value that can't be written in a header is left out, which
-/// the backend answers.
-fn headers(account: &Account) -> HeaderMap {
-    let bearer = account
-        .access_token
-        .as_ref()
-        .map(|token| format!("Bearer {}", token.expose()));
-    let account_id = account.chatgpt_account_id.as_ref().map(ToString::to_string);
-    let fields = [
-        ("authorization", bearer),
-        ("chatgpt-account-id", account_id),
-        (
-            "x-openai-internal-codex-residency",
-            identity::claims(account).residency,
-        ),
-    ];
-    fields
-        .into_iter()
-        .filter_map(|(name, text)| {
-            let value = HeaderValue::try_from(text?).ok()?;
-            Some((HeaderName::from_static(name), value))
-        })
-        .collect()
 }

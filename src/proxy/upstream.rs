@@ -11,8 +11,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::guard::KEY_HEADER;
-use crate::account::secret::AccessToken;
-use crate::account::{Account, identity};
+use crate::account::{Account, credentials};
 use crate::net::endpoint::Endpoint;
 
 /// The header that names the account (PROTOCOL §3).
@@ -111,7 +110,7 @@ impl Upstream {
         if !turn_state {
             headers.remove(TURN_STATE);
         }
-        sign(&mut headers, account);
+        headers.extend(credentials::headers(account));
         // The library says nothing of a body that is empty; some servers then ask for its length.
         if question.body.is_empty() && has_body(&question.method) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -184,32 +183,6 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
         .filter_map(|codings| codings.to_str().ok())
         .flat_map(|codings| codings.split(','))
         .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"))
-}
-
-/// Puts an account's credentials on a request. A token that no header can carry is left out, and
-/// the upstream refuses the request.
-fn sign(headers: &mut HeaderMap, account: &Account) {
-    let token = account
-        .access_token
-        .as_ref()
-        .map_or("", AccessToken::expose);
-    if let Ok(mut bearer) = HeaderValue::try_from(format!("Bearer {token}")) {
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
-    }
-    if let Some(Ok(id)) = account
-        .chatgpt_account_id
-        .as_ref()
-        .map(|id| HeaderValue::from_str(id.as_str()))
-    {
-        headers.insert(ACCOUNT_ID, id);
-    }
-    if let Some(Ok(residency)) = identity::claims(account)
-        .residency
-        .map(HeaderValue::try_from)
-    {
-        headers.insert(RESIDENCY, residency);
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use crate::account::{Account, identity};
 use crate::cli::child;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
+use crate::client::wiring;
 use crate::rehearse::{Pretend, Script};
 use crate::store::{self, Absent, FileStore};
 
@@ -120,7 +121,7 @@ impl Stage {
             .env("CODEX_ACCOUNTS_FILE", self.store_path())
             .env("CODEX_ACCOUNTS_ISSUER", self.pretend.issuer())
             .env("CODEX_ACCOUNTS_UPSTREAM", self.pretend.upstream())
-            .envs(["NO_PROXY", "no_proxy"].map(|name| (name, sparing_loopback(name))))
+            .envs(wiring::past_proxies())
     }
 }
 
@@ -136,14 +137,4 @@ fn path() -> OsString {
     let theirs = env::var_os("PATH").unwrap_or_default();
     let folders = child::folder().into_iter().chain(env::split_paths(&theirs));
     env::join_paths(folders).unwrap_or(theirs)
-}
-
-/// The hosts that are reached without a proxy, and the stage among them: a proxy of the person's
-/// would be shown what is asked there, and could not reach it.
-fn sparing_loopback(name: &str) -> String {
-    match env::var(name).unwrap_or_default().as_str() {
-        "" => "127.0.0.1,localhost".to_owned(),
-        "*" => "*".to_owned(),
-        hosts => format!("{hosts},127.0.0.1,localhost"),
-    }
 }
