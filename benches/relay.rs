@@ -1,28 +1,45 @@
 //! What the relay costs, beside plain reverse proxies in front of the same pretend backend.
 //!
-//! `cargo bench --bench relay` prints the figures of one run and their ratios to asking the backend
-//! itself. nginx and HAProxy, from Debian's packages of these names, take part where they are
-//! installed. Nothing here fails because a figure is bad.
+//! `cargo bench --bench relay` prints the figures of one run, and beside those that DESIGN §6 speaks
+//! of what they must reach. Nothing here fails because a figure is bad. nginx and HAProxy take part
+//! where they are installed: `apt-get install nginx-light haproxy`, on Debian. Client, backend and
+//! whatever is between them share the machine's processors, so only figures of one run compare.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use codex_accounts::rehearse::{Answer, Pretend, Script, Standing, Style};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// Of each way, for each number of streams.
 const REQUESTS: usize = 2000;
+/// The ways take turns, so that what else the machine does is shared out.
+const ROUNDS: usize = 5;
 const STREAMS: usize = 1000;
 /// Of the stream whose rate is measured.
 const CHUNKS: usize = 2000;
 const CHUNK: usize = 1024;
+const ROTATIONS: usize = 40;
+/// Threads or processes that nginx and HAProxy work with: as many as codex-proxy has.
+const WORKERS: usize = 2;
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,7 +65,8 @@ struct Way {
 impl Drop for Way {
     fn drop(&mut self) {
         if let Some(process) = &mut self.process {
-            let _ = process.kill();
+            // Not by force: nginx has processes of its own to end.
+            let _ = kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM);
             let _ = process.wait();
         }
     }
@@ -59,50 +77,118 @@ async fn measure(pretend: &Pretend) -> Result<()> {
     let store = folder.path().join("store.json");
     write_store(&store, pretend)?;
 
-    let mut ways = vec![direct(pretend)?, relay(pretend, &store)?];
+    let mut ways = vec![
+        direct(pretend)?,
+        relay(pretend, &pretend.upstream(), &store)?,
+    ];
     ways.extend(nginx(folder.path(), pretend)?);
     ways.extend(haproxy(folder.path(), pretend)?);
 
+    short_answers(pretend, &ways).await?;
+    long_answers(pretend, &ways).await?;
+    open_streams(pretend, &ways).await?;
+    rotations(pretend, &store).await
+}
+
+/// What one way needed for requests.
+struct Figures {
+    name: &'static str,
+    p50: f64,
+    p99: f64,
+    rate: f64,
+}
+
+async fn short_answers(pretend: &Pretend, ways: &[Way]) -> Result<()> {
     say(pretend, short_answer());
-    println!("a short answer, {REQUESTS} requests: p50 and p99 in ms, requests a second");
-    for streams in [1, 10, 100] {
-        let mut base = None;
-        for way in &ways {
-            let (mut times, took) = ask(way, streams, REQUESTS).await?;
-            times.sort_unstable();
-            let p50 = times[times.len() / 2];
-            let p99 = times[times.len() * 99 / 100];
-            let base = base.get_or_insert((p50, p99));
+    println!("a short answer, {REQUESTS} requests, {WORKERS} workers each: ms, requests a second");
+    for at_once in [1, 10, 100] {
+        println!("  {at_once} at once");
+        let all = figures(ways, at_once).await?;
+        for one in &all {
+            compare(one, &all[0]);
+        }
+        let (direct, relay) = (&all[0], &all[1]);
+        let nginx = all.iter().find(|one| one.name == "nginx");
+        // How near the backend is to its own end: that is not what is measured.
+        println!(
+            "    the backend alone does {:.1} x the relay's rate",
+            direct.rate / relay.rate
+        );
+        if let Some(nginx) = nginx {
+            println!("    and {:.1} x that of nginx", direct.rate / nginx.rate);
             println!(
-                "  {streams:4} at once  {:10} p50 {:8.3} (+{:.3})  p99 {:8.3} ({:.2} x direct)  {:8.0}/s",
-                way.name,
-                ms(p50),
-                ms(p50) - ms(base.0),
-                ms(p99),
-                ms(p99) / ms(base.1),
-                REQUESTS as f64 / took.as_secs_f64(),
+                "    p99 of the relay is {:.2} x that of nginx (target at 100: < 2)",
+                relay.p99 / nginx.p99
             );
         }
     }
+    Ok(())
+}
 
+fn compare(one: &Figures, direct: &Figures) {
+    let added = one.p50 - direct.p50;
+    let target = if one.name == "relay" {
+        " (target: < 1)"
+    } else {
+        ""
+    };
+    println!(
+        "    {:10} p50 {:8.3}  p99 {:8.3}  {:8.0}/s  p50 added {added:6.3}{target}",
+        one.name, one.p50, one.p99, one.rate
+    );
+}
+
+async fn figures(ways: &[Way], at_once: usize) -> Result<Vec<Figures>> {
+    let mut all: Vec<_> = ways.iter().map(|_| (Vec::new(), Duration::ZERO)).collect();
+    for _ in 0..ROUNDS {
+        for (way, (times, took)) in ways.iter().zip(&mut all) {
+            let (more, longer) = ask(way, at_once, REQUESTS / ROUNDS).await?;
+            times.extend(more);
+            *took += longer;
+        }
+    }
+    let figures = |(way, (mut times, took)): (&Way, (Vec<Duration>, Duration))| {
+        times.sort_unstable();
+        Figures {
+            name: way.name,
+            p50: ms(times[times.len() / 2]),
+            p99: ms(times[times.len() * 99 / 100]),
+            rate: times.len() as f64 / took.as_secs_f64(),
+        }
+    };
+    Ok(ways.iter().zip(all).map(figures).collect())
+}
+
+async fn long_answers(pretend: &Pretend, ways: &[Way]) -> Result<()> {
     say(pretend, long_answer());
     println!("a stream of {CHUNKS} events of {CHUNK} bytes: MB a second");
-    for way in &ways {
-        let (_, took) = ask(way, 4, 40).await?;
-        let megabytes = (40 * CHUNKS * CHUNK) as f64 / 1e6;
+    for way in ways {
+        let (times, took) = ask(way, 4, 40).await?;
+        let megabytes = (times.len() * CHUNKS * CHUNK) as f64 / 1e6;
         println!("  {:10} {:8.0}", way.name, megabytes / took.as_secs_f64());
     }
+    Ok(())
+}
 
+async fn open_streams(pretend: &Pretend, ways: &[Way]) -> Result<()> {
     say(pretend, Standing::Always(Style::Stall.into()));
     println!("memory with {STREAMS} open streams: MiB");
-    for way in ways.iter().filter(|way| way.process.is_some()) {
-        let open = open_streams(way).await?;
-        println!("  {:10} {:8.1}", way.name, memory(way)?);
-        drop(open);
+    for way in ways {
+        let Some(process) = &way.process else {
+            continue;
+        };
+        let client = client()?;
+        let mut open = Vec::with_capacity(STREAMS);
+        for _ in 0..STREAMS {
+            open.push(question(&client, way).send().await?.error_for_status()?);
+        }
+        let target = if way.name == "relay" {
+            " (target: < 100)"
+        } else {
+            ""
+        };
+        println!("  {:10} {:8.1}{target}", way.name, memory(process.id())?);
     }
-
-    failover(pretend, &store).await?;
-    start_up(&store)?;
     Ok(())
 }
 
@@ -176,18 +262,11 @@ fn direct(pretend: &Pretend) -> Result<Way> {
     })
 }
 
-/// A command of the suite that knows these servers and this store.
-fn command(program: &str, pretend: &Pretend, store: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
+fn relay(pretend: &Pretend, upstream: &str, store: &Path) -> Result<Way> {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_codex-proxy"))
         .env("CODEX_ACCOUNTS_FILE", store)
         .env("CODEX_ACCOUNTS_ISSUER", pretend.issuer())
-        .env("CODEX_ACCOUNTS_UPSTREAM", pretend.upstream());
-    command
-}
-
-fn relay(pretend: &Pretend, store: &Path) -> Result<Way> {
-    let mut process = command(env!("CARGO_BIN_EXE_codex-proxy"), pretend, store)
+        .env("CODEX_ACCOUNTS_UPSTREAM", upstream)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -248,7 +327,7 @@ fn nginx(folder: &Path, pretend: &Pretend) -> Result<Option<Way>> {
     fs::write(
         &config,
         format!(
-            "daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr crit;\n\
+            "daemon off; worker_processes {WORKERS}; pid {folder}/nginx.pid; error_log stderr crit;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};\n\
              upstream backend {{ server {upstream}; keepalive 256; }}\n\
@@ -270,7 +349,7 @@ fn haproxy(folder: &Path, pretend: &Pretend) -> Result<Option<Way>> {
     fs::write(
         &config,
         format!(
-            "global\n  maxconn 4096\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 5s\n  \
+            "global\n  maxconn 4096\n  nbthread {WORKERS}\ndefaults\n  mode http\n  timeout connect 5s\n  \
              timeout client 60s\n  timeout server 60s\nlisten relay\n  \
              bind 127.0.0.1:{port}\n  http-reuse always\n  server backend {upstream}\n"
         ),
@@ -298,109 +377,163 @@ fn question(client: &reqwest::Client, way: &Way) -> reqwest::RequestBuilder {
 /// Asks so often, so many at once; how long each took, and all.
 async fn ask(way: &Way, at_once: usize, requests: usize) -> Result<(Vec<Duration>, Duration)> {
     let client = client()?;
+    // The first ones connect.
+    ask_each(&client, way, at_once, 1).await?;
     let started = Instant::now();
-    let asking: Vec<_> = (0..at_once)
-        .map(|_| {
-            let (client, question) = (client.clone(), question(&client, way).build());
-            let each = requests / at_once;
-            tokio::spawn(async move {
-                let mut times = Vec::with_capacity(each);
-                let question = question?;
-                // The first one connects.
-                for warm in 0..=each {
-                    let Some(question) = question.try_clone() else {
-                        break;
-                    };
-                    let sent = Instant::now();
-                    let answer = client.execute(question).await?.error_for_status()?;
-                    answer.bytes().await?;
-                    if warm > 0 {
-                        times.push(sent.elapsed());
-                    }
-                }
-                Ok::<_, reqwest::Error>(times)
-            })
-        })
-        .collect();
-    let mut times = Vec::with_capacity(requests);
-    for one in asking {
-        times.extend(one.await??);
-    }
+    let times = ask_each(&client, way, at_once, requests / at_once).await?;
     Ok((times, started.elapsed()))
 }
 
-async fn open_streams(way: &Way) -> Result<Vec<reqwest::Response>> {
-    let client = client()?;
-    let mut open = Vec::with_capacity(STREAMS);
-    for _ in 0..STREAMS {
-        open.push(question(&client, way).send().await?.error_for_status()?);
+async fn ask_each(
+    client: &reqwest::Client,
+    way: &Way,
+    at_once: usize,
+    each: usize,
+) -> Result<Vec<Duration>> {
+    let mut asking = Vec::with_capacity(at_once);
+    for _ in 0..at_once {
+        let questions: Vec<_> = (0..each).map(|_| question(client, way).build()).collect();
+        let client = client.clone();
+        asking.push(tokio::spawn(async move {
+            let mut times = Vec::with_capacity(each);
+            for question in questions {
+                let sent = Instant::now();
+                let answer = client.execute(question?).await?.error_for_status()?;
+                answer.bytes().await?;
+                times.push(sent.elapsed());
+            }
+            Ok::<_, reqwest::Error>(times)
+        }));
     }
-    Ok(open)
+    let mut times = Vec::with_capacity(at_once * each);
+    for one in asking {
+        times.extend(one.await??);
+    }
+    Ok(times)
 }
 
-/// What a process has in memory that is its own or shared, in MiB.
-fn memory(way: &Way) -> Result<f64> {
-    let pid = way.process.as_ref().ok_or("no process")?.id();
+/// What a process and its children have in memory, in MiB; what they share counts for each.
+fn memory(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib: f64 = line
         .and_then(|line| line.split_whitespace().nth(1))
         .ok_or("no figure")?
         .parse()?;
-    Ok(kib / 1024.0)
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let children = children
+        .split_whitespace()
+        .map(|child| memory(child.parse()?));
+    Ok(kib / 1024.0 + children.sum::<Result<f64>>()?)
 }
 
-/// From the question of an account that is limited to the first byte of the next one's answer,
-/// beside the same with nobody limited.
-async fn failover(pretend: &Pretend, store: &Path) -> Result<()> {
-    say(pretend, short_answer());
-    let mut rotated = Vec::new();
-    let mut plain = Vec::new();
-    for _ in 0..20 {
-        write_store(store, pretend)?;
-        let way = relay(pretend, store)?;
-        let client = client()?;
-        for times in [&mut plain, &mut rotated] {
-            let sent = Instant::now();
-            let mut answer = question(&client, &way).send().await?.error_for_status()?;
-            answer.chunk().await?;
-            times.push(sent.elapsed());
-            while answer.chunk().await?.is_some() {}
-            pretend.change(|script| {
-                script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
-            });
-        }
-        say(pretend, short_answer());
+/// A backend that can limit its first account, and knows when it did.
+struct Limiting {
+    url: String,
+    state: Arc<Mutex<Moments>>,
+}
+
+#[derive(Default)]
+struct Moments {
+    limits: bool,
+    /// The 429 was ready to go out.
+    refused: Option<Instant>,
+    /// The next account's answer was.
+    answered: Option<Instant>,
+}
+
+impl Limiting {
+    async fn start() -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}/backend-api", listener.local_addr()?);
+        let state = Arc::<Mutex<Moments>>::default();
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let state = Arc::clone(&shared);
+                let service = service_fn(move |request| {
+                    let answer = answer(&request, &state);
+                    async { Ok::<_, Infallible>(answer) }
+                });
+                let _ = stream.set_nodelay(true);
+                let stream = TokioIo::new(stream);
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(stream, service),
+                );
+            }
+        });
+        Ok(Self { url, state })
     }
-    rotated.sort_unstable();
-    plain.sort_unstable();
-    let (rotated, plain) = (ms(rotated[10]), ms(plain[10]));
-    println!("first byte: {plain:.2} ms; after a 429 of the first account {rotated:.2} ms");
+
+    fn moments(&self) -> MutexGuard<'_, Moments> {
+        lock(&self.state)
+    }
+}
+
+fn lock(state: &Mutex<Moments>) -> MutexGuard<'_, Moments> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answer(request: &Request<Incoming>, state: &Mutex<Moments>) -> Response<Full<Bytes>> {
+    let mut moments = lock(state);
+    let account = request.headers().get("chatgpt-account-id");
+    let is_first = account.is_some_and(|account| account == "account-one");
+    let limits = moments.limits && is_first;
+    let (status, kind, body, moment) = if limits {
+        let body = r#"{"error":{"type":"usage_limit_reached","resets_in_seconds":3600}}"#;
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        (status, "application/json", body, &mut moments.refused)
+    } else {
+        let body = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n";
+        let status = StatusCode::OK;
+        (status, "text/event-stream", body, &mut moments.answered)
+    };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    *moment = Some(Instant::now());
+    response
+}
+
+/// From the 429 of one account to the first byte of the next one's answer at the client. Both clocks
+/// are this process's: the backend's when it lets the 429 go, the client's when it has the byte.
+async fn rotations(pretend: &Pretend, store: &Path) -> Result<()> {
+    let backend = Limiting::start().await?;
+    let (mut all, mut until_asked, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROTATIONS {
+        write_store(store, pretend)?;
+        backend.moments().limits = false;
+        let way = relay(pretend, &backend.url, store)?;
+        let client = client()?;
+        // The first one connects.
+        first_byte(&client, &way).await?;
+        let sent = Instant::now();
+        plain.push(first_byte(&client, &way).await? - sent);
+        backend.moments().limits = true;
+        let came = first_byte(&client, &way).await?;
+        let moments = backend.moments();
+        let refused = moments.refused.ok_or("nobody was refused")?;
+        let answered = moments.answered.ok_or("nobody was answered")?;
+        all.push(came - refused);
+        until_asked.push(answered - refused);
+    }
+    let [all, until_asked, plain] = [all, until_asked, plain].map(|mut times| {
+        times.sort_unstable();
+        ms(times[ROTATIONS / 2])
+    });
+    println!("rotation on a 429, p50 of {ROTATIONS}: ms");
+    println!("  from the 429 to the first byte of the next answer {all:8.2} (target: < 10)");
+    println!("  of these, until the next account is asked         {until_asked:8.2}");
+    println!("  a request with nobody limited, to its first byte  {plain:8.2}");
     Ok(())
 }
 
-fn start_up(store: &Path) -> Result<()> {
-    let time = |program: &str, arguments: &[&str]| -> Result<Duration> {
-        let mut times = Vec::new();
-        for _ in 0..20 {
-            let started = Instant::now();
-            Command::new(program)
-                .args(arguments)
-                .env("CODEX_ACCOUNTS_FILE", store)
-                .env("XDG_STATE_HOME", store.with_extension("state"))
-                .status()?;
-            times.push(started.elapsed());
-        }
-        times.sort_unstable();
-        Ok(times[10])
-    };
-    let launch = time(env!("CARGO_BIN_EXE_codex-launch"), &["true"])?;
-    let alone = time("true", &[])?;
-    println!(
-        "start-up: codex-launch true {:.2} ms, true {:.2} ms ({:.1} x)",
-        ms(launch),
-        ms(alone),
-        ms(launch) / ms(alone)
-    );
-    Ok(())
+/// When the first byte of an answer is there.
+async fn first_byte(client: &reqwest::Client, way: &Way) -> Result<Instant> {
+    let mut answer = question(client, way).send().await?.error_for_status()?;
+    answer.chunk().await?;
+    let came = Instant::now();
+    while answer.chunk().await?.is_some() {}
+    Ok(came)
 }
