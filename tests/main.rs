@@ -19,6 +19,7 @@ mod manual;
 mod mark;
 mod opencode;
 mod opencode_logins;
+#[cfg(target_os = "linux")]
 mod opencode_serve;
 mod opencode_title;
 #[cfg(target_os = "linux")]

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use serde_json::Value;
 
 use super::support::Home;
 use super::support::asked::asked;
+use super::support::network;
 
 /// A server that runs, and where it is.
 struct Serving {
@@ -68,32 +68,28 @@ impl Drop for Serving {
     }
 }
 
+/// The network is the test's own: the port that opencode likes best is nobody else's there, now
+/// and afterwards.
 #[test]
 fn who_attaches_to_a_server_is_answered_by_the_next_account() {
-    let mut home = Home::with_clients();
-    let pretend = home.with_servers(Script::with_accounts(2));
-    let mut serving = Serving::new(&home);
+    network::alone(|| {
+        let mut home = Home::with_clients();
+        let pretend = home.with_servers(Script::with_accounts(2));
+        let mut serving = Serving::new(&home);
 
-    assert_eq!(serving.ask(&home), "answered by one@example.com");
-    pretend.change(|script| {
-        script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
+        assert_eq!(serving.ask(&home), "answered by one@example.com");
+        pretend.change(|script| {
+            script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
+        });
+        let before = asked(&pretend).len();
+        assert_eq!(serving.ask(&home), "answered by two@example.com");
+        assert!(asked(&pretend)[before..].contains(&0));
+
+        kill(Pid::from_raw(serving.child.id() as i32), Signal::SIGTERM).unwrap();
+        // As a shell says of whom that signal ended: opencode leaves it to the system.
+        assert_eq!(serving.child.wait().expect("its end").code(), Some(143));
+        let address = serving.url.trim_start_matches("http://");
+        assert!(TcpStream::connect(address).is_err(), "it still listens");
+        assert_eq!(home.store()["activeIndex"], 1);
     });
-    let before = asked(&pretend).len();
-    assert_eq!(serving.ask(&home), "answered by two@example.com");
-    assert!(asked(&pretend)[before..].contains(&0));
-
-    let before = asked(&pretend).len();
-    assert_eq!(serving.ask(&home), "answered by two@example.com");
-    assert!(!asked(&pretend)[before..].contains(&0));
-
-    kill(Pid::from_raw(serving.child.id() as i32), Signal::SIGTERM).unwrap();
-    let status = serving.child.wait().expect("its end");
-    // opencode leaves that signal to the system, and a shell would say 143 of it.
-    assert_eq!(
-        status.code().or(status.signal().map(|signal| 128 + signal)),
-        Some(143)
-    );
-    let address = serving.url.trim_start_matches("http://");
-    assert!(TcpStream::connect(address).is_err(), "it still listens");
-    assert_eq!(home.store()["activeIndex"], 1);
 }
