@@ -136,3 +136,22 @@ fn opencode_in_a_terminal_goes_on_with_the_next_account() {
 fn codex_in_a_terminal_goes_on_with_the_next_account() {
     converse(&CODEX);
 }
+
+#[test]
+fn a_job_that_was_continued_is_not_stopped_once_more() {
+    let mut home = Home::new();
+    let _pretend = home.with_servers(Script::with_accounts(1));
+    let terminal = home.terminal(100, 30);
+    // As the clients do it: they stop their whole group.
+    terminal.enter("codex-launch -- sh -c 'kill -TSTP 0; echo went on'");
+    terminal.wait_for("Stopped");
+    terminal.wait_for_shell();
+    terminal.enter("clear; fg");
+    terminal.wait_for("\nwent on\n");
+    terminal.wait_for_shell();
+    // The half of it that is the wrapper's: it does not stop unless its child does.
+    terminal.enter("clear; codex-launch -- sh -c 'kill -TSTP $PPID; echo never left'");
+    terminal.wait_for_shell();
+    let screen = terminal.screen();
+    assert_eq!(screen.trim(), "never left\nsh>");
+}
