@@ -1226,7 +1226,7 @@ fn add_logs_in_and_revives_what_was_logged_out() {
     assert_eq!(home.store()["accounts"][0].get("loginRequired"), None);
     insta::assert_snapshot!(home.sh("codex-accounts add --max 1"), @"
     --- stderr
-    codex-accounts: error: there are 1 accounts already
+    codex-accounts: error: there is 1 account already
     hint: --max 2 lets one more in
     --- exit 1
     ");

@@ -359,7 +359,7 @@ fn a_broken_store_is_told_with_the_way_out() {
     insta::assert_snapshot!(home.sh(WRITERS[0]), @"
     --- stderr
     codex-ratelimit-mark: error: '$HOME/.local/share/opencode/openai-codex-accounts.json' is left as it is: not valid JSON at byte 28 (line 2, column 15)
-    hint: codex-accounts doctor --restore brings back the last good version
+    hint: codex-accounts doctor --restore
     --- exit 78
     ");
 }

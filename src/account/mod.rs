@@ -19,6 +19,7 @@ pub mod limit;
 pub mod mark;
 pub mod merge;
 pub mod pick;
+pub mod printable;
 pub mod response;
 pub mod secret;
 pub mod select;

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use super::typed::quoted;
+use crate::account::printable::printable;
 use crate::account::{Account, label, response, select, token};
 use crate::client::wiring;
 use crate::net::agent::Unreachable;
@@ -277,11 +279,6 @@ fn log_in_again(store: Option<&Path>) -> String {
     }
 }
 
-/// A path as a shell reads it.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', "'\\''"))
-}
-
 fn of_refresh(error: &refresh::Error) -> Code {
     match error {
         refresh::Error::LoginRequired { .. } => Code::Refused,
@@ -357,26 +354,26 @@ fn of_store(error: &store::Error) -> Code {
 fn of_store_hint(error: &store::Error) -> Option<String> {
     match error {
         store::Error::Missing { .. } => Some("log in with 'codex-accounts add'".to_owned()),
-        store::Error::Exposed { path, .. } => Some(format!("chmod 600 '{}'", path.display())),
+        store::Error::Exposed { path, .. } => Some(format!("chmod 600 {}", quoted(path))),
         store::Error::Format {
             source: store::format::Error::Newer { .. },
             ..
         } => Some("update codex-accounts".to_owned()),
         store::Error::Format { path, .. } => {
-            let backup = store::commit::backup_path(path);
-            let usual = store::default_path().is_ok_and(|usual| usual == *path);
-            let store = if usual {
-                String::new()
-            } else {
-                format!("--store {} ", quoted(path))
-            };
-            let hint = || {
-                format!("codex-accounts {store}doctor --restore brings back the last good version")
-            };
-            backup.exists().then(hint)
+            let has_backup = store::commit::backup_path(path).exists();
+            has_backup.then(|| restore(path))
         }
         store::Error::NoHome => Some("set HOME, or name the store with --store".to_owned()),
         store::Error::Locked { .. } | store::Error::Io { .. } => None,
+    }
+}
+
+/// The command that brings a store back, which names it unless it is where everybody looks.
+fn restore(path: &Path) -> String {
+    let command = "codex-accounts doctor --restore";
+    match store::default_path() {
+        Ok(usual) if usual == path => command.to_owned(),
+        _ => format!("{command} --store {}", quoted(path)),
     }
 }
 
@@ -392,8 +389,8 @@ pub fn report(name: &str, error: &Error) -> Code {
 /// Prints a message for people: to standard error, where a failure to do so has nowhere to go.
 pub fn complain(name: &str, message: &str, hint: Option<&str>) {
     let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "{name}: error: {message}");
+    let _ = writeln!(out, "{name}: error: {}", printable(message));
     if let Some(hint) = hint {
-        let _ = writeln!(out, "hint: {hint}");
+        let _ = writeln!(out, "hint: {}", printable(hint));
     }
 }

@@ -25,11 +25,14 @@ pub mod signals;
 pub mod token_decode;
 pub mod token_encode;
 pub mod token_refresh;
+pub mod typed;
 pub mod usage_fetch;
 
 use args::Common;
 use exit::{Code, Error};
 use shell::Shell;
+
+use crate::account::printable::printable;
 
 /// What `--version` shows: the version, and the commit where it is known.
 pub const VERSION: &str = env!("CODEX_ACCOUNTS_VERSION");
@@ -71,5 +74,6 @@ pub fn main<C: Command>() -> ExitCode {
 }
 
 fn say_waiting<C: Command>(lock: &Path) {
-    eprintln!("{}: waiting for the lock '{}'", C::NAME, lock.display());
+    let lock = lock.display().to_string();
+    eprintln!("{}: waiting for the lock '{}'", C::NAME, printable(&lock));
 }

@@ -162,9 +162,13 @@ fn refuse_more(accounts: &[Account], max: u16) -> Result<(), Error> {
     if accounts.len() < usize::from(max) || accounts.iter().any(needs_login) {
         return Ok(());
     }
+    let there_are = match accounts.len() {
+        1 => "there is 1 account".to_owned(),
+        count => format!("there are {count} accounts"),
+    };
     Err(Error::hinted(
         Code::No,
-        format!("there are {} accounts already", accounts.len()),
+        format!("{there_are} already"),
         format!("--max {} lets one more in", accounts.len() + 1),
     ))
 }
@@ -278,11 +282,11 @@ impl Person for AtBrowser<'_> {
     fn show(&mut self, url: &Url) {
         if self.opens && browser::open(url) {
             self.shell
-                .note(&format!("log in with the browser; its page is\n{url}"));
+                .note_page("log in with the browser; its page is", url);
             return;
         }
         self.shell
-            .tell(&format!("open this page in a browser and log in:\n{url}"));
+            .tell_page("open this page in a browser and log in:", url);
         // Other input than a person's is left alone where none was asked for.
         self.pastes |= self.is_there();
         if self.is_there() {

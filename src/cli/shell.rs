@@ -4,9 +4,12 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
+use url::Url;
 
 use super::args::Common;
 use super::exit::{self, Code, Error};
+use super::typed::quoted;
+use crate::account::printable::printable;
 use crate::account::secret::Secret;
 use crate::account::time::UnixMillis;
 use crate::account::{Account, select};
@@ -34,6 +37,8 @@ pub struct Shell {
     store: FileStore,
     /// The person named the store, and wants that one or none.
     named: bool,
+    /// What they named it with `--store`.
+    flag: Option<PathBuf>,
     waiting: Waiting,
 }
 
@@ -58,6 +63,7 @@ impl Shell {
             clock: clock()?,
             store: FileStore::new(path, waiting),
             named: is_named,
+            flag: common.store.clone(),
             waiting,
         })
     }
@@ -78,6 +84,15 @@ impl Shell {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// A command of the suite as the person types it: on the store that this one works on.
+    #[must_use]
+    pub fn command(&self, words: &str) -> String {
+        match &self.flag {
+            None => words.to_owned(),
+            Some(path) => format!("{words} --store {}", quoted(path)),
+        }
     }
 
     /// What time it is.
@@ -214,7 +229,21 @@ impl Shell {
     /// Tells the person something without which the command is of no use to them.
     pub fn tell(&self, message: &str) {
         // What can't be written has nowhere to go.
-        let _ = writeln!(io::stderr().lock(), "{}: {message}", self.name);
+        let _ = writeln!(io::stderr().lock(), "{}: {}", self.name, printable(message));
+    }
+
+    /// Tells the person something about a page, whose address has a line of its own to be copied from;
+    /// unless they want to hear nothing.
+    pub fn note_page(&self, message: &str, page: &Url) {
+        if !self.quiet {
+            self.tell_page(message, page);
+        }
+    }
+
+    /// The same where the command is of no use to them without.
+    pub fn tell_page(&self, message: &str, page: &Url) {
+        self.tell(message);
+        let _ = writeln!(io::stderr().lock(), "{}", printable(page.as_str()));
     }
 
     /// Tells the person several things.

@@ -14,6 +14,7 @@ use url::Url;
 use super::device::{self, Invitation};
 use super::issuer::{self, Issuer, Tokens};
 use crate::account::identity::{self, Admission};
+use crate::account::printable::printable;
 use crate::account::secret::Secret;
 use crate::account::{Account, label};
 use crate::client::opencode::AuthFile;
@@ -327,18 +328,15 @@ fn code(outcome: Outcome) -> Result<String, Error> {
     match outcome {
         Outcome::Code(code) => Ok(code.expose().to_owned()),
         Outcome::Error { code, description } => Err(Error::Denied {
-            reason: printable(&description.unwrap_or(code)),
+            reason: reason(&description.unwrap_or(code)),
         }),
         Outcome::Nothing => Err(Error::NoCode),
     }
 }
 
 /// Anybody can call back with the state, so these words may be anybody's.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST_REASON)
-        .collect()
+fn reason(text: &str) -> String {
+    printable(text).chars().take(LONGEST_REASON).collect()
 }
 
 /// What the browser ends on.
