@@ -7,6 +7,9 @@
 )]
 
 mod accounts;
+mod accounts_doctor;
+mod accounts_view;
+mod accounts_watch;
 mod codex;
 mod corpus;
 mod hold;

@@ -38,6 +38,12 @@ pub struct Switch {
     /// When the limit of the account before ends, if that was why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixMillis>,
+    /// The index that the account before had; older lines have none.
+    #[serde(default, rename = "fromIndex", skip_serializing_if = "Option::is_none")]
+    pub from_index: Option<usize>,
+    /// The index that the account after has.
+    #[serde(default, rename = "toIndex", skip_serializing_if = "Option::is_none")]
+    pub to_index: Option<usize>,
 }
 
 /// A line of the file: stores of any number share it.
@@ -48,24 +54,29 @@ struct Line {
     switch: Switch,
 }
 
+/// An account and its index.
+pub type Numbered<'a> = (usize, &'a Account);
+
 impl Switch {
-    /// The change from one account of a document to another.
+    /// The change from one account to another.
     #[must_use]
-    pub fn new(from: &Account, to: &Account, reason: SwitchReason, at: UnixMillis) -> Self {
+    pub fn new(from: Numbered<'_>, to: Numbered<'_>, reason: SwitchReason, at: UnixMillis) -> Self {
         let ends = |account: &Account| match account.state(None, at) {
             crate::account::State::Limited { mark, .. } => Some(mark.until),
             _ => None,
         };
         let until = match reason {
-            SwitchReason::RateLimit => ends(from),
+            SwitchReason::RateLimit => ends(from.1),
             _ => None,
         };
         Self {
             at,
-            from: from.name().to_owned(),
-            to: to.name().to_owned(),
+            from: from.1.name().to_owned(),
+            to: to.1.name().to_owned(),
             reason,
             until,
+            from_index: Some(from.0),
+            to_index: Some(to.0),
         }
     }
 }
@@ -90,12 +101,17 @@ pub fn record_switch(
     if from == to {
         return Ok(());
     }
-    let line = Line {
-        store: absolute(store),
-        switch: Switch::new(before, after, reason, at),
-    };
+    record(store, Switch::new((from, before), (to, after), reason, at))
+}
+
+/// Writes down a change of a store's active account.
+///
+/// # Errors
+/// When it can't be written; the caller goes on all the same.
+pub fn record(store: &Path, switch: Switch) -> Result<(), Error> {
+    let store = absolute(store);
     let path = path()?;
-    append(&path, &line).map_err(Error::io(&path))
+    append(&path, &Line { store, switch }).map_err(Error::io(&path))
 }
 
 /// The changes of a store's active account that are still known, the oldest first.
@@ -170,6 +186,8 @@ mod tests {
                 to: "personal".into(),
                 reason: SwitchReason::Rotation,
                 until: None,
+                from_index: None,
+                to_index: None,
             },
         };
         for secs in 1..40 {

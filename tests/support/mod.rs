@@ -13,6 +13,7 @@ pub(crate) mod home;
 pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
+pub(crate) mod people;
 #[cfg(target_os = "linux")]
 pub(crate) mod picture;
 pub(crate) mod pretend;

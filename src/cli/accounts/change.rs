@@ -1,12 +1,16 @@
 //! Small changes to one account: `use`, `enable`, `disable`, `label`, `clear`.
 
+use std::collections::BTreeSet;
+
 use clap::ArgGroup;
 
 use super::{called, change, move_on, when};
-use crate::account::{Account, Scope, State, SwitchReason, label, pick};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, Scope, State, SwitchReason, identity, label, pick};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
-use crate::store::{Document, Store, log};
+use crate::store::log::{self, Switch};
+use crate::store::{Document, Store};
 
 /// `codex-accounts use`.
 #[derive(Debug, clap::Args)]
@@ -59,7 +63,7 @@ fn usable_later(index: usize, account: &Account, shell: &Shell) -> Result<Option
         State::Disabled => Err(Error::hinted(
             Code::No,
             format!("'{name}' is disabled"),
-            format!("codex-accounts enable {index}"),
+            shell.command(&format!("codex-accounts enable {index}")),
         )),
         State::LoginRequired(dead) => Err(Error::hinted(
             Code::Refused,
@@ -102,24 +106,69 @@ pub(super) struct Disable {
 impl Disable {
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
         let now = shell.now();
-        let (name, active) = change(shell, |document| {
+        let (name, left) = change(shell, |document| {
             let index = shell::find(&document.accounts, &self.account)?;
             document.accounts[index].enabled = false;
-            let name = called(index, &document.accounts[index]);
-            let moved = index == document.active_index && move_on(document, now);
-            let active = moved.then(|| called_active(document));
-            Ok((name, active))
+            let account = document.accounts[index].clone();
+            let was_active = index == document.active_index;
+            let left = was_active.then(|| Left::new(document, (index, &account), "disabled", now));
+            Ok((called(index, &account), left))
         })?;
         shell.note(&format!("{name} is disabled"));
-        if let Some(active) = active {
-            shell.note(&format!("{active} is the active account"));
+        if let Some(left) = left {
+            left.tell(shell);
         }
         Ok(Code::Done)
     }
 }
 
+/// What came of it that the active account may not go on as that.
+pub(super) struct Left {
+    /// Whether another one can be used.
+    moved: bool,
+    /// What the active account is called now; none where there is no account any more.
+    active: Option<String>,
+    switch: Option<Switch>,
+}
+
+impl Left {
+    /// Moves activity on from an account, which may be gone already.
+    pub(super) fn new(
+        document: &mut Document,
+        from: log::Numbered<'_>,
+        why: &str,
+        now: UnixMillis,
+    ) -> Self {
+        let moved = move_on(document, now);
+        let index = document.active_index;
+        let account = document.accounts.get(index);
+        let reason = SwitchReason::Other(why.to_owned());
+        let is_another = |to: &&Account| !identity::same(to, from.1);
+        let switch = account.filter(is_another);
+        Self {
+            moved,
+            active: account.map(|account| called(index, account)),
+            switch: switch.map(|to| Switch::new(from, (index, to), reason, now)),
+        }
+    }
+
+    /// Says it, and writes it down; the log is worth no failure.
+    pub(super) fn tell(self, shell: &Shell) {
+        if let Some(switch) = self.switch {
+            let _ = log::record(shell.store().path(), switch);
+        }
+        match self.active {
+            Some(active) if self.moved => {
+                shell.note(&format!("{active} is the active account"));
+            }
+            Some(_) => shell.note("no other account can be used now"),
+            None => {}
+        }
+    }
+}
+
 /// What the active account is called.
-pub(super) fn called_active(document: &Document) -> String {
+fn called_active(document: &Document) -> String {
     let index = document.active_index;
     called(index, &document.accounts[index])
 }
@@ -173,15 +222,18 @@ pub(super) struct Clear {
 
 impl Clear {
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
-        let lifted = change(shell, |document| {
+        let lifted: Vec<String> = change(shell, |document| {
             let only = self.account.as_ref();
             let only = only.map(|name| shell::find(&document.accounts, name));
             let only = only.transpose()?;
             let accounts = document.accounts.iter_mut().enumerate();
             let meant = accounts.filter(|(index, _)| only.is_none_or(|only| only == *index));
-            Ok(meant.filter_map(|(i, it)| self.lift(i, it)).collect())
+            let mut meant: Vec<(usize, &mut Account)> = meant.collect();
+            self.check_scope(&meant)?;
+            Ok((meant.iter_mut())
+                .filter_map(|(index, account)| self.lift(*index, account))
+                .collect())
         })?;
-        let lifted: Vec<String> = lifted;
         if lifted.is_empty() {
             shell.note("there was no limit to lift");
         }
@@ -189,6 +241,31 @@ impl Clear {
             shell.note(&lifted);
         }
         Ok(Code::Done)
+    }
+
+    /// Refuses a scope that none of the accounts knows: it is a slip of the finger.
+    fn check_scope(&self, meant: &[(usize, &mut Account)]) -> Result<(), Error> {
+        let Some(wanted) = self.scope.as_deref() else {
+            return Ok(());
+        };
+        let scopes = meant.iter().flat_map(|(_, it)| it.limits().keys());
+        let known: BTreeSet<&str> = scopes.map(Scope::as_str).collect();
+        if wanted == Scope::DEFAULT || known.contains(wanted) {
+            return Ok(());
+        }
+        let message = match meant {
+            [(index, account)] => {
+                let name = called(*index, account);
+                format!("{name} has no limit called '{wanted}'")
+            }
+            _ => format!("no account has a limit called '{wanted}'"),
+        };
+        let known: Vec<&str> = known.into_iter().collect();
+        let hint = match known.as_slice() {
+            [] => "there is no limit at all".to_owned(),
+            known => format!("there is {}", known.join(", ")),
+        };
+        Err(Error::hinted(Code::No, message, hint))
     }
 
     /// Lifts the limits that are meant. What was done, if there were any.

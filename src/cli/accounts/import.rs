@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{called, table::printable};
+use super::called;
 use crate::account::Account;
 use crate::account::merge::{self, Merged};
+use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 use crate::client::{self, LoginFile, login};
@@ -101,8 +102,9 @@ fn merge_all(document: &mut Document, found: Vec<Source>, shell: &Shell) -> Vec<
                 Merged::Same(index) => (index, "same", ""),
                 Merged::Kept(index) => (index, "kept", ": the tokens here are no older"),
             };
-            let name = printable(&called(index, &document.accounts[index]));
-            lines.push(format!("{what:<7}  {name}, from {}{why}\n", source.name));
+            let name = called(index, &document.accounts[index]);
+            let line = format!("{what:<7}  {name}, from {}{why}", source.name);
+            lines.push(printable(&line) + "\n");
         }
     }
     lines
@@ -119,7 +121,25 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
     if path.is_dir() {
         return read_folder(shell, path);
     }
-    parse(quoted(path), &load(path)?).map(|source| vec![source])
+    match load(path) {
+        Ok(text) => parse(quoted(path), &text).map(|source| vec![source]),
+        Err(error) => Err(suggest(error, file)),
+    }
+}
+
+/// A file that is not there may be a slip of the finger for a client.
+fn suggest(error: Error, file: &Path) -> Error {
+    /// As alike as accounts' names have to be.
+    const ALIKE: f64 = 0.8;
+    let word = file.to_string_lossy().to_lowercase();
+    let alike = |client: &&str| strsim::jaro_winkler(client, &word) >= ALIKE;
+    match ["opencode", "codex"].into_iter().find(alike) {
+        Some(client) if error.code() == Code::No => {
+            let hint = format!("did you mean '{client}'? It stands for that program's own login");
+            Error::hinted(Code::No, error.to_string(), hint)
+        }
+        _ => error,
+    }
 }
 
 /// A folder with a file for each account; files of another kind are passed over, and those that

@@ -1,9 +1,12 @@
-//! `codex-accounts list`: the accounts as a plain table, nothing cut off.
+//! `codex-accounts list`: the accounts as a plain table. On a terminal it keeps to the width; a pipe
+//! gets all of it.
 
-use super::look::{self, Ink, Look};
-use super::table::{self, Cell, printable};
+use super::look::{Colour, Ink, Look};
+use super::read;
+use super::table::{self, Cell, Flexible};
+use super::view::{self, Lasting};
 use super::when::Local;
-use super::{read, view};
+use super::who::{self, Mark};
 use crate::account::Account;
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::AccountRecord;
@@ -12,24 +15,21 @@ use crate::store::Document;
 
 /// `codex-accounts list`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "codex-accounts list [--json] [--color WHEN]")]
+#[command(override_usage = "codex-accounts list [--json]")]
 pub(super) struct List {
     /// One record for each account
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    colour: look::Colour,
 }
 
 impl List {
-    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+    pub(super) fn run(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
         let document = read(shell)?;
         if self.json {
             emit_records(shell, &document)?;
         } else {
-            let local = Local::new(shell.now());
-            let rows = rows(&document, &local);
-            shell.print(&table::render(&rows, Look::new(&self.colour)))?;
+            let (local, look) = (Local::new(shell.now()), Look::new(colour));
+            shell.print(&table(&document, &local, look))?;
         }
         Ok(Code::Done)
     }
@@ -43,34 +43,74 @@ pub(super) fn emit_records(shell: &Shell, document: &Document) -> Result<(), Err
     Ok(())
 }
 
-fn rows(document: &Document, local: &Local) -> Vec<Vec<Cell>> {
-    let heads = ["", "", "LABEL", "EMAIL", "PLAN", "STATE", "LAST USED"];
-    let heads = heads.map(|head| Cell::new(Ink::Faint, head)).to_vec();
-    let rows = document.accounts.iter().enumerate();
-    let rows =
-        rows.map(|(index, account)| row(index, account, index == document.active_index, local));
-    std::iter::once(heads).chain(rows).collect()
+/// With less there is no room for when an account was last used, and for when a limit ends only
+/// short.
+const ROOMY: usize = 80;
+
+fn table(document: &Document, local: &Local, look: Look) -> String {
+    let is_roomy = look.width.is_none_or(|columns| columns >= ROOMY);
+    let mut rows = rows(document, local, is_roomy, look);
+    if let Some(columns) = look.width {
+        let names = [2, 3].map(|column| Flexible { column, least: 6 });
+        table::fit(&mut rows, &names, columns, look);
+    }
+    table::render(&rows, look)
 }
 
-fn row(index: usize, account: &Account, active: bool, local: &Local) -> Vec<Cell> {
-    let text = |text: Option<&str>| text.map_or_else(|| "-".to_owned(), printable);
-    let plain = |text: String| Cell::new(Ink::Plain, text);
-    let used = account.last_used;
-    vec![
-        Cell::new(Ink::Good, if active { "*" } else { "" }),
-        plain(index.to_string()),
-        plain(text(account.label.as_deref())),
-        // Some name each row has to have.
-        plain(match &account.label {
-            None => printable(account.name()),
-            Some(_) => text(account.email.as_deref()),
-        }),
-        plain(text(account.plan_type.as_deref())),
-        view::state(account, local, view::Countdown::No),
-        plain(if used.is_never() {
-            "never".to_owned()
+fn rows(document: &Document, local: &Local, is_roomy: bool, look: Look) -> Vec<Vec<Cell>> {
+    let heads = ["", "", "LABEL", "EMAIL", "PLAN", "STATE", "LAST USED"];
+    let heads = heads.map(|head| Cell::new(Ink::Faint, head)).to_vec();
+    let marks = who::marks(&document.accounts);
+    let accounts = document.accounts.iter().enumerate();
+    let rows = accounts.map(|(index, account)| {
+        let sign = if index == document.active_index {
+            "*"
         } else {
-            local.clock(used)
-        }),
-    ]
+            ""
+        };
+        let lasting = if is_roomy {
+            Lasting::Clock
+        } else {
+            Lasting::Brief
+        };
+        vec![
+            Cell::new(Ink::Good, sign),
+            Cell::new(Ink::Plain, index.to_string()),
+            known(account.label.as_deref()),
+            address(account, &marks[index], look),
+            known(account.plan_type.as_deref()),
+            view::state(account, local, lasting),
+            last_used(account, local),
+        ]
+    });
+    let mut rows: Vec<Vec<Cell>> = std::iter::once(heads).chain(rows).collect();
+    if !is_roomy {
+        rows.iter_mut().for_each(|row| drop(row.pop()));
+    }
+    rows
+}
+
+fn known(text: Option<&str>) -> Cell {
+    Cell::new(Ink::Plain, text.unwrap_or("-"))
+}
+
+/// The email, or where there is neither that nor a label, the name that each row has to have.
+fn address(account: &Account, mark: &Mark, look: Look) -> Cell {
+    let cell = match &account.label {
+        None => Cell::new(Ink::Plain, account.name()),
+        Some(_) => known(account.email.as_deref()),
+    };
+    match mark {
+        Mark::Id(end) => cell.and(Ink::Faint, format!(" {}{end}", look.sign("…", "~"))),
+        Mark::Name | Mark::Plan(_) | Mark::Index => cell,
+    }
+}
+
+fn last_used(account: &Account, local: &Local) -> Cell {
+    let used = account.last_used;
+    if used.is_never() {
+        Cell::new(Ink::Plain, "never")
+    } else {
+        Cell::new(Ink::Plain, local.clock(used))
+    }
 }

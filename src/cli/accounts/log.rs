@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::look::{self, Ink, Look};
-use super::table::{self, Cell, printable};
+use super::look::{Colour, Ink, Look};
+use super::table::{self, Cell, Flexible};
 use super::when::Local;
 use crate::account::SwitchReason;
 use crate::cli::exit::{Code, Error};
@@ -13,7 +13,7 @@ use crate::store::log::{self, Switch};
 
 /// `codex-accounts log`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "codex-accounts log [-n COUNT] [--json] [--color WHEN]")]
+#[command(override_usage = "codex-accounts log [-n COUNT] [--json]")]
 pub(super) struct Log {
     /// As many of the last changes; default: 20
     #[arg(
@@ -27,8 +27,6 @@ pub(super) struct Log {
     /// One record for each change
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    colour: look::Colour,
 }
 
 #[derive(Serialize)]
@@ -38,35 +36,56 @@ struct SwitchRecord<'a> {
     switch: &'a Switch,
 }
 
+/// With less there is no room for the whole date of each change.
+const ROOMY: usize = 90;
+
 impl Log {
-    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+    pub(super) fn run(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
         let switches = log::switches(shell.accounts()?.path())?;
         let last = &switches[switches.len().saturating_sub(self.lines)..];
-        if last.is_empty() {
+        if switches.is_empty() {
             shell.note("the active account has not changed yet");
         } else if self.json {
             for switch in last {
                 shell.emit(&SwitchRecord { v: VERSION, switch })?;
             }
         } else {
-            let (local, look) = (Local::new(shell.now()), Look::new(&self.colour));
-            let rows: Vec<_> = last.iter().map(|it| row(it, &local, look)).collect();
-            shell.print(&table::render(&rows, look))?;
+            let (local, look) = (Local::new(shell.now()), Look::new(colour));
+            shell.print(&table(last, &local, look))?;
         }
         Ok(Code::Done)
     }
 }
 
+fn table(switches: &[Switch], local: &Local, look: Look) -> String {
+    let mut rows: Vec<_> = switches.iter().map(|it| row(it, local, look)).collect();
+    if let Some(columns) = look.width {
+        let names = [1, 2].map(|column| Flexible { column, least: 8 });
+        table::fit(&mut rows, &names, columns, look);
+    }
+    table::render(&rows, look)
+}
+
 fn row(switch: &Switch, local: &Local, look: Look) -> Vec<Cell> {
-    let arrow = format!(" {} ", look.sign("→", "->"));
+    let is_roomy = look.width.is_none_or(|columns| columns >= ROOMY);
+    let at = if is_roomy {
+        local.stamp(switch.at)
+    } else {
+        local.short_stamp(switch.at)
+    };
     let (ink, why) = why(switch, local);
     vec![
-        Cell::new(Ink::Faint, local.stamp(switch.at)),
-        Cell::new(Ink::Plain, printable(&switch.from))
-            .and(Ink::Faint, arrow)
-            .and(Ink::Strong, printable(&switch.to)),
+        Cell::new(Ink::Faint, at),
+        Cell::new(Ink::Plain, called(switch.from_index, &switch.from)),
+        Cell::new(Ink::Faint, look.sign("→ ", "-> "))
+            .and(Ink::Strong, called(switch.to_index, &switch.to)),
         Cell::new(ink, why),
     ]
+}
+
+/// The name after the index that the account had then.
+fn called(index: Option<usize>, name: &str) -> String {
+    index.map_or_else(|| name.to_owned(), |index| format!("{index} {name}"))
 }
 
 fn why(switch: &Switch, local: &Local) -> (Ink, String) {
@@ -78,6 +97,6 @@ fn why(switch: &Switch, local: &Local) -> (Ink, String) {
         (SwitchReason::RateLimit, None) => (Ink::Caution, "limited".to_owned()),
         (SwitchReason::Rotation, _) => (Ink::Plain, "rotation".to_owned()),
         (SwitchReason::Initial, _) => (Ink::Plain, "first use".to_owned()),
-        (SwitchReason::Other(word), _) => (Ink::Plain, printable(word)),
+        (SwitchReason::Other(word), _) => (Ink::Plain, word.clone()),
     }
 }

@@ -7,9 +7,7 @@ use std::io::{self, IsTerminal};
 use clap::ColorChoice;
 use clap::builder::styling::{AnsiColor, Color, Style};
 
-/// Nothing is drawn for less than this.
-const NARROWEST: usize = 40;
-/// Where the width is not known.
+/// Columns, where nobody says how many there are.
 const USUAL_WIDTH: usize = 80;
 
 /// The flag for colour.
@@ -22,23 +20,17 @@ pub(super) struct Colour {
         default_value = "auto",
         hide_default_value = true,
         hide_possible_values = true,
-        hide_short_help = true
+        hide_short_help = true,
+        global = true
     )]
     color: ColorChoice,
-}
-
-impl Colour {
-    /// Whether the terminal is to say.
-    pub(super) fn is_auto(&self) -> bool {
-        self.color == ColorChoice::Auto
-    }
 }
 
 /// How things are shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// Columns.
-    pub(super) width: usize,
+    /// Columns, where the terminal or the person says how many there are: nothing is wider then.
+    pub(super) width: Option<usize>,
     /// Whether colour and weight are used.
     pub(super) colour: bool,
     /// Whether signs other than ASCII are used.
@@ -61,7 +53,7 @@ impl Look {
     pub(super) fn new(colour: &Colour) -> Self {
         let is_terminal = io::stdout().is_terminal();
         Self {
-            width: width(is_terminal).max(NARROWEST),
+            width: width(is_terminal),
             colour: match colour.color {
                 ColorChoice::Always => true,
                 ColorChoice::Never => false,
@@ -69,6 +61,11 @@ impl Look {
             },
             unicode: knows_unicode(),
         }
+    }
+
+    /// The columns to lay out for.
+    pub(super) fn columns(self) -> usize {
+        self.width.unwrap_or(USUAL_WIDTH)
     }
 
     /// The text in its colour.
@@ -99,13 +96,14 @@ const fn coloured(colour: AnsiColor) -> Style {
 }
 
 /// A person who set `COLUMNS` means it; else the terminal is asked.
-fn width(is_terminal: bool) -> usize {
+fn width(is_terminal: bool) -> Option<usize> {
     let set = env::var("COLUMNS").ok();
     let set = set.and_then(|columns| columns.parse().ok());
     let asked = || terminal_size::terminal_size().filter(|_| is_terminal);
-    set.filter(|columns| *columns > 0)
+    let is_some = |columns: &usize| *columns > 0;
+    set.filter(is_some)
         .or_else(|| asked().map(|(width, _)| width.0.into()))
-        .unwrap_or(USUAL_WIDTH)
+        .filter(is_some)
 }
 
 /// The conventions of no-color.org and bixense.com/clicolors.

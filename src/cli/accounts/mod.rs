@@ -10,25 +10,32 @@ use super::args::Common;
 use super::exit::{Code, Error};
 use super::oauth_login;
 use super::shell::Shell;
+use crate::account::SwitchReason;
 use crate::account::pick::{self, Decision, Request};
+use crate::account::printable::printable;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, SwitchReason};
 use crate::store::{self, Absent, Document, Store};
 
 mod change;
 mod completions;
 mod doctor;
 mod export;
+mod help;
 mod import;
 mod list;
 mod log;
 mod look;
+mod notes;
+mod quota;
 mod remove;
 mod status;
 mod table;
 mod view;
 mod watch;
 mod when;
+mod who;
+
+use who::called;
 
 /// See your accounts and change them
 #[derive(Debug, clap::Parser)]
@@ -41,7 +48,7 @@ mod when;
     override_usage = concat!(
         status::usage!(),
         "
-       codex-accounts list [--json] [--color WHEN]
+       codex-accounts list [--json]
        codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
                           [--max N] [--timeout DURATION]
        codex-accounts use ACCOUNT | -
@@ -49,7 +56,7 @@ mod when;
        codex-accounts label ACCOUNT NAME
        codex-accounts remove [--yes] [--keep-login] ACCOUNT
        codex-accounts clear [--scope SCOPE] ACCOUNT | --all
-       codex-accounts log [-n COUNT] [--json] [--color WHEN]
+       codex-accounts log [-n COUNT] [--json]
        codex-accounts import [--dry-run] FILE ...
        codex-accounts export [--with-secrets] [--force]
        codex-accounts doctor [--online] [--fix] | --restore [--yes]
@@ -64,6 +71,8 @@ pub struct Accounts {
     #[command(flatten)]
     status: status::Status,
     #[command(flatten)]
+    colour: look::Colour,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -73,21 +82,28 @@ enum Action {
     #[command(override_usage = status::usage!())]
     Status(status::Status),
     /// The accounts as a plain table
+    #[command(visible_alias = "ls")]
     List(list::List),
     /// Log in to an account, to a new one or again
-    #[command(override_usage = "\
+    #[command(
+        visible_alias = "login",
+        override_usage = "\
 codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
-                          [--max N] [--timeout DURATION]")]
+                          [--max N] [--timeout DURATION]"
+    )]
     Add(oauth_login::Options),
-    /// Make an account the active one; '-' is the one before
+    /// Make an account active; '-' is the one before
+    #[command(visible_alias = "switch")]
     Use(change::Use),
     /// Let an account be picked again
     Enable(change::Enable),
     /// Keep an account from being picked
     Disable(change::Disable),
-    /// Give an account a name of your own; an empty one takes it away
+    /// Name an account; '' takes the name away
+    #[command(visible_alias = "rename")]
     Label(change::Label),
-    /// Take an account out, and end its login
+    /// Take an account out, end its login
+    #[command(visible_aliases = ["rm", "delete", "logout"])]
     Remove(remove::Remove),
     /// Lift a limit by hand
     Clear(change::Clear),
@@ -103,6 +119,9 @@ codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
     Path(Path),
     /// Print a script that completes the commands of the suite
     Completions(completions::Completions),
+    /// What -h of a subcommand prints
+    #[command(hide = true)]
+    Help(help::Help),
 }
 
 /// `codex-accounts path`.
@@ -119,14 +138,14 @@ impl super::Command for Accounts {
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
         match self.action {
-            None => self.status.run(shell),
+            None => self.status.run(shell, &self.colour),
             Some(_) if !self.status.is_plain() => Err(Error::hinted(
                 Code::Usage,
                 "a flag of 'status' stands before another subcommand",
                 "write it after the subcommand",
             )),
-            Some(Action::Status(action)) => action.run(shell),
-            Some(Action::List(action)) => action.run(shell),
+            Some(Action::Status(action)) => action.run(shell, &self.colour),
+            Some(Action::List(action)) => action.run(shell, &self.colour),
             Some(Action::Add(options)) => oauth_login::log_in(shell, &options, |_| Ok(())),
             Some(Action::Use(action)) => action.run(shell),
             Some(Action::Enable(action)) => action.run(shell),
@@ -134,15 +153,16 @@ impl super::Command for Accounts {
             Some(Action::Label(action)) => action.run(shell),
             Some(Action::Remove(action)) => action.run(shell),
             Some(Action::Clear(action)) => action.run(shell),
-            Some(Action::Log(action)) => action.run(shell),
+            Some(Action::Log(action)) => action.run(shell, &self.colour),
             Some(Action::Import(action)) => action.run(shell),
             Some(Action::Export(action)) => action.run(shell),
-            Some(Action::Doctor(action)) => action.run(shell),
+            Some(Action::Doctor(action)) => action.run(shell, &self.colour),
             Some(Action::Path(Path {})) => {
                 shell.print(&format!("{}\n", shell.store().path().display()))?;
                 Ok(Code::Done)
             }
             Some(Action::Completions(action)) => action.run(shell),
+            Some(Action::Help(action)) => action.run(shell),
         }
     }
 }
@@ -190,15 +210,11 @@ fn confirm(shell: &Shell, question: &str) -> Result<(), Error> {
     }
     // The question is no note: -q does not silence it.
     let mut answer = String::new();
+    let question = printable(question);
     write!(io::stderr(), "{}: {question} [y/N] ", shell.name()).map_err(Error::output)?;
     io::stdin().read_line(&mut answer).map_err(Error::input)?;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Error::new(Code::No, "nothing was changed")),
     }
-}
-
-/// What to call an account where it is one among others: `1 personal`.
-fn called(index: usize, account: &Account) -> String {
-    format!("{index} {}", account.name())
 }

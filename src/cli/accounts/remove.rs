@@ -1,13 +1,13 @@
 //! `codex-accounts remove`: an account goes, and its login ends with it.
 
-use super::change::called_active;
-use super::{called, change, confirm, move_on};
+use super::change::Left;
+use super::{called, change, confirm};
 use crate::account::{Account, identity};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
 use crate::client::login;
 use crate::net::endpoint::Endpoint;
-use crate::oauth::issuer::Issuer;
+use crate::oauth::issuer::{self, Issuer};
 use crate::oauth::refresh;
 use crate::store::{self, Store};
 
@@ -34,14 +34,18 @@ impl Remove {
         if !self.yes {
             confirm(shell, &question(shell, &name, &account, issuer.as_ref())?)?;
         }
-        let (account, active) = take_out(shell, &account)?;
+        let (account, left) = take_out(shell, &account)?;
         let account = refresh::forget(shell.store(), account);
         shell.note(&format!("{name} is removed"));
-        if let Some(active) = active {
-            shell.note(&format!("{active} is the active account"));
+        if let Some(left) = left {
+            left.tell(shell);
         }
-        if let Some(issuer) = issuer {
-            end_login(shell, &issuer, &account);
+        match issuer {
+            Some(issuer) => end_login(shell, &issuer, &account),
+            None if account.login_required.is_none() => {
+                shell.note("its login lives on, for whoever else has it");
+            }
+            None => {}
         }
         Ok(Code::Done)
     }
@@ -82,8 +86,8 @@ fn question(
     Ok(format!("remove {name} and end its login at {issuer}{too}?"))
 }
 
-/// Takes the account out as it is now; names the active one, if that is another now.
-fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<String>), Error> {
+/// Takes the account out as it is now, and moves activity on if it was the active one.
+fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<Left>), Error> {
     let now = shell.now();
     change(shell, |document| {
         let index = identity::find_again(&document.accounts, before).ok_or_else(|| {
@@ -92,17 +96,18 @@ fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<String>)
         })?;
         let was_active = index == document.active_index;
         let account = document.remove(index);
-        let moved = was_active && move_on(document, now);
-        Ok((account, moved.then(|| called_active(document))))
+        let left = was_active.then(|| Left::new(document, (index, &account), "removed", now));
+        Ok((account, left))
     })
 }
 
 /// The account is gone already: that the issuer can't be told is no failure, but is said.
 fn end_login(shell: &Shell, issuer: &Issuer, account: &Account) {
-    if let Err(error) = issuer.revoke(&account.refresh_token) {
-        shell.note(&format!(
-            "its login could not be ended and lives on at {}: {error}",
-            issuer.endpoint()
-        ));
-    }
+    let why = match issuer.revoke(&account.refresh_token) {
+        Ok(()) => return,
+        Err(issuer::Error::Refused { code }) => format!("the issuer refuses to end it ({code})"),
+        Err(error) => error.to_string(),
+    };
+    let issuer = issuer.endpoint();
+    shell.note(&format!("its login lives on at {issuer}: {why}"));
 }

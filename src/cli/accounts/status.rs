@@ -1,6 +1,6 @@
 //! `codex-accounts status`, and `codex-accounts` alone: how things are, at a glance.
 
-use super::look::{self, Look};
+use super::look::{Colour, Look};
 use super::when::Local;
 use super::{list, read, view, watch};
 use crate::cli::exit::{Code, Error};
@@ -23,26 +23,24 @@ pub(super) struct Status {
     /// Draw it anew whenever something changes, until Ctrl-C
     #[arg(long, conflicts_with = "json", hide_short_help = true)]
     watch: bool,
-    #[command(flatten)]
-    colour: look::Colour,
 }
 
 impl Status {
     /// Whether none of its arguments was given.
     pub(super) fn is_plain(&self) -> bool {
-        !self.json && !self.watch && self.colour.is_auto()
+        !self.json && !self.watch
     }
 
-    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+    pub(super) fn run(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
         if self.watch {
-            return watch::watch(shell, &self.colour);
+            return watch::watch(shell, colour);
         }
         let document = read(shell)?;
         if self.json {
             list::emit_records(shell, &document)?;
         } else {
             let local = Local::new(shell.now());
-            shell.print(&view::render(&document, &local, Look::new(&self.colour)))?;
+            shell.print(&view::render(&document, &local, Look::new(colour), shell))?;
         }
         Ok(Code::Done)
     }

@@ -1,22 +1,32 @@
 //! The status view: one row an account, as much of it as the width has room for, and below it
 //! what a person should know. A function of the accounts, the time and the look.
 
+use std::time::Duration;
+
 use super::look::{Ink, Look};
-use super::table::{self, Cell, fitted, printable};
+use super::notes;
+use super::quota::Group;
+use super::table::{self, Cell, Flexible};
 use super::when::Local;
-use crate::account::pick::{self, Decision, Nothing, Request};
-use crate::account::usage::{Usage, WEEKLY_MINUTES, Window};
+use super::who::{self, Mark};
+use crate::account::printable::printable;
+use crate::account::usage::{Usage, Window};
 use crate::account::{Account, State};
+use crate::cli::shell::Shell;
 use crate::store::Document;
 
-/// The length of the short window, in minutes.
-const SHORT_MINUTES: u32 = 300;
+/// Figures that are older may have changed a good deal.
+const STALE: Duration = Duration::from_secs(60 * 60);
 
-/// Whether a state says how long it lasts, besides when it ends.
+/// How a state says that it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Countdown {
-    Yes,
-    No,
+pub(super) enum Lasting {
+    /// `limited until 14:20 (in 2 h 5 min)`
+    Full,
+    /// `limited until 14:20`
+    Clock,
+    /// `limited 2h 5m`
+    Brief,
 }
 
 /// How the reset of a window is shown.
@@ -27,183 +37,165 @@ enum Reset {
     Hidden,
 }
 
+/// How the age of the figures is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    Full,
+    Brief,
+    /// By a sign at those that are stale.
+    Sign,
+}
+
 /// How much is shown of each account.
 #[derive(Clone, Copy, Debug)]
-struct Detail {
-    /// The longest name.
+struct Layout {
+    /// A longer name is not cut to less than this.
     name: usize,
-    plan: bool,
-    countdown: Countdown,
+    /// The longest plan; no plan at 0.
+    plan: usize,
+    lasting: Lasting,
     /// The length of a bar; none at 0.
     bar: usize,
     /// The reset of the short window.
     short: Reset,
-    /// The reset of the weekly window.
-    weekly: Reset,
-    age: bool,
+    /// The reset of the long window.
+    long: Reset,
+    age: Age,
 }
 
-/// From the most to the least; the first that fits is taken.
-const DETAILS: [Detail; 11] = {
-    const ALL: Detail = Detail {
-        name: 32,
-        plan: true,
-        countdown: Countdown::Yes,
+/// From the most to the least; the first that fits is taken. Those before the last two have all that
+/// there is of an account, and fit into 80 columns.
+const LAYOUTS: [Layout; 9] = {
+    const ROOMY: Layout = Layout {
+        name: 24,
+        plan: 12,
+        lasting: Lasting::Full,
         bar: 10,
         short: Reset::Clock,
-        weekly: Reset::Clock,
-        age: true,
+        long: Reset::Clock,
+        age: Age::Full,
     };
-    const COMPACT: Detail = Detail {
-        name: 24,
-        countdown: Countdown::No,
-        bar: 8,
-        ..ALL
-    };
-    const SMALL: Detail = Detail {
-        name: 20,
-        bar: 5,
-        weekly: Reset::Short,
-        ..COMPACT
-    };
-    const TIGHT: Detail = Detail {
-        name: 14,
-        plan: false,
-        bar: 4,
-        ..SMALL
-    };
-    const BARE: Detail = Detail {
+    const USUAL: Layout = Layout {
         name: 16,
+        lasting: Lasting::Brief,
+        bar: 4,
+        age: Age::Brief,
+        ..ROOMY
+    };
+    const TIGHT: Layout = Layout {
+        name: 7,
+        plan: 8,
+        short: Reset::Short,
+        long: Reset::Short,
+        ..USUAL
+    };
+    const COMPACT: Layout = Layout {
+        name: 9,
+        plan: 0,
         bar: 0,
+        age: Age::Sign,
         ..TIGHT
     };
     [
-        ALL,
-        Detail { bar: 6, ..ALL },
-        Detail {
-            name: 20,
+        ROOMY,
+        Layout {
+            name: 18,
             bar: 6,
-            weekly: Reset::Short,
-            ..ALL
+            ..ROOMY
         },
-        COMPACT,
-        Detail { bar: 6, ..COMPACT },
-        SMALL,
-        Detail {
-            plan: false,
-            ..SMALL
+        Layout {
+            name: 14,
+            bar: 6,
+            long: Reset::Short,
+            ..ROOMY
         },
+        Layout {
+            name: 18,
+            lasting: Lasting::Clock,
+            bar: 6,
+            ..ROOMY
+        },
+        Layout { bar: 6, ..USUAL },
+        USUAL,
         TIGHT,
-        BARE,
-        Detail { age: false, ..BARE },
-        Detail {
-            name: 12,
-            age: false,
+        COMPACT,
+        Layout {
+            name: 4,
             short: Reset::Hidden,
-            weekly: Reset::Hidden,
-            ..BARE
+            long: Reset::Hidden,
+            ..COMPACT
         },
     ]
 };
 
 /// The whole view, with a line end after each line.
-pub(super) fn render(document: &Document, local: &Local, look: Look) -> String {
+pub(super) fn render(document: &Document, local: &Local, look: Look, shell: &Shell) -> String {
+    let mut view = View {
+        document,
+        local,
+        look,
+        layout: LAYOUTS[0],
+        marks: who::marks(&document.accounts),
+    };
     let mut rows = Vec::new();
     // The last one is taken whether it fits or not: there is no less.
-    for detail in DETAILS {
-        rows = table_rows(document, detail, local, look);
-        if table::width(&rows) <= look.width {
+    for layout in LAYOUTS {
+        view.layout = layout;
+        rows = view.rows();
+        let name = Flexible {
+            column: 0,
+            least: view.before_name() + layout.name,
+        };
+        if table::fit(&mut rows, &[name], look.columns(), look) {
             break;
         }
     }
     let mut text = table::render(&rows, look);
-    let notes = notes(document, local);
+    let mut notes = notes::notes(document, local, shell);
+    if view.has_stale_sign() {
+        let note = "~ seen more than an hour ago: codex-usage-fetch";
+        notes.push((Ink::Faint, note.to_owned()));
+    }
     if !notes.is_empty() {
         text.push('\n');
     }
     for (ink, note) in notes {
-        for line in wrapped(&note, look.width) {
-            text.push_str(&look.paint(ink, &line));
-            text.push('\n');
-        }
+        text.push_str(&paragraph(&note, ink, look));
     }
     text
 }
 
-fn table_rows(document: &Document, detail: Detail, local: &Local, look: Look) -> Vec<Vec<Cell>> {
-    let head = |text: &str| Cell::new(Ink::Faint, text);
-    let mut heads = vec![head(""), head("ACCOUNT")];
-    if detail.plan {
-        heads.push(head("PLAN"));
-    }
-    heads.extend(["STATE", "5 H LEFT", "WEEK LEFT"].map(head));
-    if detail.age {
-        heads.push(head("AGE"));
-    }
-    let accounts = document.accounts.iter().enumerate();
-    let rows = accounts.map(|(index, account)| {
-        let mut row = vec![
-            marker(index == document.active_index, look).and(Ink::Faint, format!(" {index}")),
-            Cell::new(
-                if index == document.active_index {
-                    Ink::Strong
-                } else {
-                    Ink::Plain
-                },
-                fitted(&printable(account.name()), detail.name, look),
-            ),
-        ];
-        if detail.plan {
-            let plan = account.plan_type.as_deref().map(printable);
-            row.push(Cell::new(
-                Ink::Plain,
-                plan.unwrap_or_else(|| "-".to_owned()),
-            ));
+/// The text in lines, all but the first indented.
+fn paragraph(text: &str, ink: Ink, look: Look) -> String {
+    const INDENT: &str = "  ";
+    let columns = look.columns().saturating_sub(INDENT.len());
+    let lines = table::wrapped(text, columns.max(1));
+    let mut paragraph = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        if number > 0 {
+            paragraph.push_str(INDENT);
         }
-        row.push(state(account, local, detail.countdown));
-        let usage = account.usage.as_ref();
-        row.push(window(
-            usage,
-            SHORT_MINUTES,
-            detail.short,
-            detail.bar,
-            local,
-            look,
-        ));
-        row.push(window(
-            usage,
-            WEEKLY_MINUTES,
-            detail.weekly,
-            detail.bar,
-            local,
-            look,
-        ));
-        if detail.age {
-            row.push(age(usage, local));
-        }
-        row
-    });
-    std::iter::once(heads).chain(rows).collect()
-}
-
-fn marker(active: bool, look: Look) -> Cell {
-    Cell::new(Ink::Good, if active { look.sign("●", "*") } else { " " })
+        paragraph.push_str(&look.paint(ink, line));
+        paragraph.push('\n');
+    }
+    paragraph
 }
 
 /// What can be done with the account now.
-pub(super) fn state(account: &Account, local: &Local, countdown: Countdown) -> Cell {
+pub(super) fn state(account: &Account, local: &Local, lasting: Lasting) -> Cell {
     match account.state(None, local.now()) {
         State::Ready => Cell::new(Ink::Good, "ready"),
         State::Limited { mark, .. } => {
-            let cell = Cell::new(
-                Ink::Caution,
-                format!("limited until {}", local.clock(mark.until)),
-            );
-            match countdown {
-                Countdown::Yes => {
-                    cell.and(Ink::Plain, format!(" (in {})", local.until(mark.until)))
-                }
-                Countdown::No => cell,
+            let until = mark.until;
+            let clock = || format!("limited until {}", local.clock(until));
+            match lasting {
+                Lasting::Full => Cell::new(Ink::Caution, clock())
+                    .and(Ink::Plain, format!(" (in {})", local.until(until))),
+                Lasting::Clock => Cell::new(Ink::Caution, clock()),
+                Lasting::Brief => Cell::new(
+                    Ink::Caution,
+                    format!("limited {}", local.short_until(until)),
+                ),
             }
         }
         State::LoginRequired(_) => Cell::new(Ink::Bad, "login needed"),
@@ -211,48 +203,175 @@ pub(super) fn state(account: &Account, local: &Local, countdown: Countdown) -> C
     }
 }
 
-/// What is left of one window: `████░ 82% 14:20`.
-fn window(
-    usage: Option<&Usage>,
-    minutes: u32,
-    reset: Reset,
-    bar: usize,
-    local: &Local,
+/// What is shown, and how.
+struct View<'a> {
+    document: &'a Document,
+    local: &'a Local,
     look: Look,
-) -> Cell {
-    let Some(window) = usage.and_then(|usage| of_length(usage, minutes)) else {
-        return Cell::new(Ink::Faint, "-");
-    };
-    let left = 100.0 - window.used_percent_at(local.now()).clamp(0.0, 100.0);
-    let ink = match left {
-        left if left < 10.0 => Ink::Bad,
-        left if left < 30.0 => Ink::Caution,
-        _ => Ink::Good,
-    };
-    let mut cell = Cell::default();
-    if bar > 0 {
-        let full = filled(left, bar);
-        cell = cell
-            .and(ink, look.sign("█", "#").repeat(full))
-            .and(Ink::Faint, look.sign("░", ".").repeat(bar - full))
-            .and(Ink::Plain, " ");
-    }
-    cell = cell.and(Ink::Plain, format!("{:>3}%", whole(left)));
-    // A window that has started anew says nothing of its next reset.
-    if window.resets_at <= local.now() {
-        return cell;
-    }
-    let clock = match reset {
-        Reset::Clock => local.clock(window.resets_at),
-        Reset::Short => local.short_clock(window.resets_at),
-        Reset::Hidden => return cell,
-    };
-    cell.and(Ink::Faint, format!(" {clock}"))
+    layout: Layout,
+    marks: Vec<Mark>,
 }
 
-fn of_length(usage: &Usage, minutes: u32) -> Option<&Window> {
-    let mut windows = usage.windows.iter();
-    windows.find(|window| window.scope.is_none() && window.minutes == minutes)
+impl View<'_> {
+    fn rows(&self) -> Vec<Vec<Cell>> {
+        let accounts = &self.document.accounts;
+        let mut columns = vec![self.names()];
+        if self.layout.plan > 0 {
+            columns.push(self.column("PLAN", |account| {
+                let plan = account.plan_type.as_deref().map(printable);
+                let plan = plan.unwrap_or_else(|| "-".to_owned());
+                Cell::new(
+                    Ink::Plain,
+                    table::fitted(&plan, self.layout.plan, self.look),
+                )
+            }));
+        }
+        columns.push(self.column("STATE", |account| {
+            state(account, self.local, self.layout.lasting)
+        }));
+        columns.push(self.windows(Group::Short, self.layout.short));
+        columns.push(self.windows(Group::Long, self.layout.long));
+        if self.layout.age != Age::Sign {
+            columns.push(self.column("AGE", |account| self.age(account.usage.as_ref())));
+        }
+        let row = |index: usize| columns.iter().map(|column| column[index].clone()).collect();
+        (0..=accounts.len()).map(row).collect()
+    }
+
+    /// A head, and a cell for each account.
+    fn column(&self, head: &str, cell: impl Fn(&Account) -> Cell) -> Vec<Cell> {
+        let cells = self.document.accounts.iter().map(cell);
+        std::iter::once(Cell::new(Ink::Faint, head))
+            .chain(cells)
+            .collect()
+    }
+
+    /// The mark of the active one, the index, the name, and what tells it from others of that name.
+    fn names(&self) -> Vec<Cell> {
+        let head = format!("{:1$}ACCOUNT", "", self.before_name());
+        let digits = self.digits();
+        let accounts = self.document.accounts.iter().enumerate();
+        let names = accounts.map(|(index, account)| {
+            let active = index == self.document.active_index;
+            let sign = if active {
+                self.look.sign("●", "*")
+            } else {
+                " "
+            };
+            let ink = if active { Ink::Strong } else { Ink::Plain };
+            let cell = Cell::new(Ink::Good, sign)
+                .and(Ink::Faint, format!(" {index:digits$}  "))
+                .and(ink, account.name());
+            match &self.marks[index] {
+                Mark::Plan(plan) if self.layout.plan == 0 => {
+                    cell.and(Ink::Faint, format!(" {plan}"))
+                }
+                Mark::Id(end) => {
+                    let sign = self.look.sign("…", "~");
+                    cell.and(Ink::Faint, format!(" {sign}{end}"))
+                }
+                Mark::Name | Mark::Plan(_) | Mark::Index => cell,
+            }
+        });
+        std::iter::once(Cell::new(Ink::Faint, head))
+            .chain(names)
+            .collect()
+    }
+
+    fn digits(&self) -> usize {
+        let last = self.document.accounts.len().saturating_sub(1);
+        last.to_string().len()
+    }
+
+    /// How much stands before a name.
+    fn before_name(&self) -> usize {
+        "*   ".len() + self.digits()
+    }
+
+    /// What is left of a window, and when it starts anew: `████░ 82% 14:20`.
+    fn windows(&self, group: Group, reset: Reset) -> Vec<Cell> {
+        let (now, bar) = (self.local.now(), self.layout.bar);
+        let label = group.head(self.document, now);
+        let (left, head) = if bar > 0 {
+            let left = label.len().max(bar + " 100%".len());
+            (left, format!("{label:left$} RESETS"))
+        } else {
+            ("~100%".len(), label.to_owned())
+        };
+        self.column(&head, |account| {
+            let window = account.usage.as_ref().and_then(|usage| {
+                let stale = self.layout.age == Age::Sign && self.is_stale(usage);
+                Some((group.window(usage, now)?, stale))
+            });
+            let Some((window, stale)) = window else {
+                return Cell::new(Ink::Faint, "-");
+            };
+            let cell = self.left(window, stale);
+            let gap = " ".repeat(left + 1 - cell.width().min(left));
+            match self.reset(window, reset) {
+                Some(clock) => cell.and(Ink::Plain, gap).and(Ink::Faint, clock),
+                None => cell,
+            }
+        })
+    }
+
+    /// What is left of a window: `████░ 82%`.
+    fn left(&self, window: &Window, stale: bool) -> Cell {
+        let (bar, look) = (self.layout.bar, self.look);
+        let left = 100.0 - window.used_percent_at(self.local.now()).clamp(0.0, 100.0);
+        let ink = match left {
+            left if left < 10.0 => Ink::Bad,
+            left if left < 30.0 => Ink::Caution,
+            _ => Ink::Good,
+        };
+        if bar == 0 {
+            let sign = if stale { "~" } else { "" };
+            let percent = format!("{sign}{}%", whole(left));
+            // Most are good, and a column of colour would say less than one that stands out.
+            let ink = if ink == Ink::Good { Ink::Plain } else { ink };
+            return Cell::new(ink, format!("{percent:>5}"));
+        }
+        let full = filled(left, bar);
+        Cell::new(ink, look.sign("█", "#").repeat(full))
+            .and(Ink::Faint, look.sign("░", ".").repeat(bar - full))
+            .and(Ink::Plain, format!(" {:>3}%", whole(left)))
+    }
+
+    /// A window that has started anew says nothing of its next reset.
+    fn reset(&self, window: &Window, reset: Reset) -> Option<String> {
+        let at = Some(window.resets_at).filter(|at| *at > self.local.now())?;
+        match reset {
+            Reset::Clock => Some(self.local.clock(at)),
+            Reset::Short => Some(self.local.short_clock(at)),
+            Reset::Hidden => None,
+        }
+    }
+
+    fn age(&self, usage: Option<&Usage>) -> Cell {
+        let seen = usage.map(|usage| usage.observed_at);
+        let age = match seen.filter(|seen| !seen.is_never()) {
+            None => "-".to_owned(),
+            Some(seen) if self.layout.age == Age::Full => self.local.age(seen),
+            Some(seen) => self.local.short_age(seen),
+        };
+        Cell::new(Ink::Faint, age)
+    }
+
+    fn is_stale(&self, usage: &Usage) -> bool {
+        self.local.now().since(usage.observed_at) > STALE
+    }
+
+    /// Whether there is a sign that has to be explained.
+    fn has_stale_sign(&self) -> bool {
+        let mut usages = (self.document.accounts.iter()).filter_map(|it| it.usage.as_ref());
+        let has_window = |usage: &Usage| {
+            [Group::Short, Group::Long]
+                .iter()
+                .any(|group| group.window(usage, self.local.now()).is_some())
+        };
+        self.layout.age == Age::Sign
+            && usages.any(|usage| has_window(usage) && self.is_stale(usage))
+    }
 }
 
 /// How many of so many signs are full: all only where all is left, none only where nothing is.
@@ -277,118 +396,6 @@ fn whole(left_percent: f64) -> u32 {
     } else {
         rounded as u32
     }
-}
-
-fn age(usage: Option<&Usage>, local: &Local) -> Cell {
-    let seen = usage.map(|usage| usage.observed_at);
-    match seen.filter(|seen| !seen.is_never()) {
-        Some(seen) => Cell::new(Ink::Faint, local.age(seen)),
-        None => Cell::new(Ink::Faint, "-"),
-    }
-}
-
-/// What the table does not say.
-fn notes(document: &Document, local: &Local) -> Vec<(Ink, String)> {
-    let mut notes: Vec<(Ink, String)> = whose_turn(document, local).into_iter().collect();
-    for (index, account) in document.accounts.iter().enumerate() {
-        let name = format!("{index} {}", printable(account.name()));
-        if let State::LoginRequired(dead) = account.state(None, local.now()) {
-            let code = printable(&dead.code);
-            let note = format!("{name} is logged out ({code}): codex-accounts add");
-            notes.push((Ink::Plain, note));
-        }
-        for (scope, mark) in account.limits() {
-            if mark.until > local.now() && !mark.covers(scope, None) {
-                let models = match mark.models.as_slice() {
-                    [] => printable(scope.as_str()),
-                    models => printable(&models.join(", ")),
-                };
-                let clock = local.clock(mark.until);
-                let note = format!("{name} is limited until {clock} for {models}");
-                notes.push((Ink::Plain, note));
-            }
-        }
-    }
-    notes.extend(unknown(document, local).map(|note| (Ink::Faint, note)));
-    notes
-}
-
-/// Which account is used now, and which one after it; nothing to say of a single one that is ready.
-fn whose_turn(document: &Document, local: &Local) -> Option<(Ink, String)> {
-    let (accounts, active) = (&document.accounts, document.active_index);
-    let name = |index: usize| printable(accounts[index].name());
-    let decide = |request: &Request<'_>| pick::pick(accounts, active, request, local.now());
-    let moment = |until| format!("{} (in {})", local.clock(until), local.until(until));
-    match decide(&Request::default()) {
-        Decision::Use { .. } if accounts.len() == 1 => None,
-        Decision::Use { index, .. } => {
-            let others = Request {
-                exclude: [index].into(),
-                ..Request::default()
-            };
-            let then = match decide(&others) {
-                Decision::Use { index, .. } => format!("when that is limited, to {}", name(index)),
-                Decision::Limited { index, until } => {
-                    format!("{} is back at {}", name(index), moment(until))
-                }
-                Decision::Nothing(_) => "there is no other to turn to".to_owned(),
-            };
-            let note = format!("the next request goes to {}; {then}", name(index));
-            Some((Ink::Plain, note))
-        }
-        Decision::Limited { index, until } => {
-            let (name, moment) = (name(index), moment(until));
-            let note = format!("every account is limited; {name} is back first, at {moment}");
-            Some((Ink::Caution, note))
-        }
-        Decision::Nothing(Nothing::LoginRequired) => {
-            let note = "no account can be used without a new login";
-            Some((Ink::Bad, note.to_owned()))
-        }
-        Decision::Nothing(Nothing::NoneAllowed | Nothing::NoAccounts) => {
-            Some((Ink::Bad, "no account is enabled".to_owned()))
-        }
-    }
-}
-
-/// How to come by the figures that are missing.
-fn unknown(document: &Document, local: &Local) -> Option<String> {
-    let is_unknown = |account: &&Account| {
-        let state = account.state(None, local.now());
-        account.usage.is_none() && matches!(state, State::Ready | State::Limited { .. })
-    };
-    let unknown: Vec<&Account> = document.accounts.iter().filter(is_unknown).collect();
-    match unknown.as_slice() {
-        [] => None,
-        [one] => {
-            let name = printable(one.name());
-            Some(format!("no figures of {name} yet: codex-usage-fetch"))
-        }
-        several => {
-            let count = several.len();
-            Some(format!(
-                "no figures of {count} accounts yet: codex-usage-fetch"
-            ))
-        }
-    }
-}
-
-/// The text in lines of at most so many columns, broken between words.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    use unicode_width::UnicodeWidthStr;
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.len() - 1;
-        if lines[line].is_empty() {
-            lines[line].push_str(word);
-        } else if lines[line].width() + 1 + word.width() <= columns {
-            lines[line].push(' ');
-            lines[line].push_str(word);
-        } else {
-            lines.push(format!("  {word}"));
-        }
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! `codex-accounts --watch`: the status view in its place on the terminal, drawn anew when it
-//! says something else. It draws on the terminal's other screen, so that nothing is left behind.
+//! says something else. It draws on the terminal's other screen, so that nothing is left behind
+//! however it ends.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Read as _};
+use std::thread;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+
 use super::look::{Colour, Ink, Look};
+use super::table::fitted;
 use super::when::Local;
 use super::{read, view};
 use crate::cli::exit::{Code, Error};
@@ -14,7 +19,7 @@ use crate::cli::shell::Shell;
 /// How often the store is read again; a moment for a person, nothing for a machine.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Shows the status view until a signal ends it.
+/// Shows the status view until a signal or the key `q` ends it.
 pub(super) fn watch(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
     if !io::stdout().is_terminal() {
         return Err(Error::hinted(
@@ -35,6 +40,7 @@ pub(super) fn watch(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
 async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
     let mut signals = signals::Signals::new().map_err(Error::output)?;
     let mut screen = Screen::enter(shell)?;
+    let mut keys = keys();
     let mut shown = String::new();
     loop {
         let drawing = drawing(shell, colour)?;
@@ -53,6 +59,9 @@ async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
                     shown.clear();
                 }
             },
+            Some(key) = keys.recv() => if key == b'q' {
+                return Ok(Code::Done);
+            },
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
@@ -63,9 +72,10 @@ async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
 fn drawing(shell: &Shell, colour: &Colour) -> Result<String, Error> {
     let look = Look::new(colour);
     let local = Local::new(shell.now());
-    let mut view = view::render(&read(shell)?, &local, look);
+    let mut view = view::render(&read(shell)?, &local, look, shell);
     view.push('\n');
-    view.push_str(&look.paint(Ink::Faint, "Ctrl-C ends"));
+    let way_out = fitted("q ends", look.columns(), look);
+    view.push_str(&look.paint(Ink::Faint, &way_out));
     let mut drawing = String::from("\x1b[?2026h\x1b[H");
     // A line more than the screen has would scroll it.
     let lines: Vec<&str> = view.lines().take(height()).collect();
@@ -113,13 +123,32 @@ impl Drop for Screen<'_> {
     }
 }
 
-/// Stops the echo of keys. The settings before, if there are any.
+/// The keys that are typed. A thread reads them, which ends with the process; from anything but a
+/// terminal none come.
+fn keys() -> mpsc::Receiver<u8> {
+    let (typed, keys) = mpsc::channel(1);
+    if io::stdin().is_terminal() {
+        thread::spawn(move || {
+            for key in io::stdin().lock().bytes().map_while(Result::ok) {
+                if typed.blocking_send(key).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    keys
+}
+
+/// Stops the echo of keys, and lets them come without a line end. The settings before, if there are
+/// any.
 #[cfg(unix)]
 fn hide_input() -> Option<nix::sys::termios::Termios> {
     use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     let before = tcgetattr(io::stdout()).ok()?;
     let mut hidden = before.clone();
-    hidden.local_flags.remove(LocalFlags::ECHO);
+    hidden
+        .local_flags
+        .remove(LocalFlags::ECHO | LocalFlags::ICANON);
     tcsetattr(io::stdout(), SetArg::TCSANOW, &hidden).ok()?;
     Some(before)
 }
@@ -142,6 +171,7 @@ mod signals {
         interrupt: unix::Signal,
         terminate: unix::Signal,
         hangup: unix::Signal,
+        quit: unix::Signal,
         resize: unix::Signal,
         stop: unix::Signal,
     }
@@ -152,6 +182,7 @@ mod signals {
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
                 hangup: signal(SignalKind::hangup())?,
+                quit: signal(SignalKind::quit())?,
                 resize: signal(SignalKind::window_change())?,
                 stop: signal(SignalKind::from_raw(SIGTSTP))?,
             })
@@ -162,6 +193,7 @@ mod signals {
                 _ = self.interrupt.recv() => Signal::End,
                 _ = self.terminate.recv() => Signal::End,
                 _ = self.hangup.recv() => Signal::End,
+                _ = self.quit.recv() => Signal::End,
                 _ = self.resize.recv() => Signal::Resize,
                 _ = self.stop.recv() => Signal::Stop,
             }

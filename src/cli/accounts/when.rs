@@ -12,6 +12,10 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
+/// A clock that names no day is read as that of the next time it shows this; so far ahead nobody
+/// reads it otherwise.
+const NEAR: Duration = Duration::from_secs(12 * HOUR);
+
 /// The present time, where the person is.
 #[derive(Clone, Debug)]
 pub(super) struct Local {
@@ -30,10 +34,10 @@ impl Local {
         self.now
     }
 
-    /// `14:20`, within a week `Mon 14:20`, else `4 May 14:20`.
+    /// `14:20` of today or within the next hours, within a week `Mon 14:20`, else `4 May 14:20`.
     pub(super) fn clock(&self, time: UnixMillis) -> String {
         let format = match self.distance(time) {
-            Distance::Today => "%H:%M",
+            Distance::Near => "%H:%M",
             Distance::Week => "%a %H:%M",
             Distance::Far => "%-d %b %H:%M",
         };
@@ -43,7 +47,7 @@ impl Local {
     /// The same in fewer letters: `14:20`, `Mon`, `4 May`.
     pub(super) fn short_clock(&self, time: UnixMillis) -> String {
         let format = match self.distance(time) {
-            Distance::Today => "%H:%M",
+            Distance::Near => "%H:%M",
             Distance::Week => "%a",
             Distance::Far => "%-d %b",
         };
@@ -56,9 +60,19 @@ impl Local {
         zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// `05-04 14:20`: the same in fewer letters.
+    pub(super) fn short_stamp(&self, time: UnixMillis) -> String {
+        self.zoned(time).strftime("%m-%d %H:%M").to_string()
+    }
+
     /// How long until then, as [`span`] has it.
     pub(super) fn until(&self, time: UnixMillis) -> String {
         span(time.since(self.now))
+    }
+
+    /// How long until then, as [`short_span`] has it.
+    pub(super) fn short_until(&self, time: UnixMillis) -> String {
+        short_span(time.since(self.now))
     }
 
     /// How long ago, in one unit: `now`, `3 min`, `2 h`, `4 d`.
@@ -71,10 +85,16 @@ impl Local {
         }
     }
 
+    /// The same in fewer letters: `now`, `3m`, `2h`, `4d`.
+    pub(super) fn short_age(&self, time: UnixMillis) -> String {
+        self.age(time).replace(" min", "m").replace(' ', "")
+    }
+
     fn distance(&self, time: UnixMillis) -> Distance {
         let (now, then) = (self.zoned(self.now), self.zoned(time));
-        if then.date() == now.date() {
-            return Distance::Today;
+        let ahead = time.since(self.now);
+        if then.date() == now.date() || (!ahead.is_zero() && ahead <= NEAR) {
+            return Distance::Near;
         }
         // After six days the name of a day would be that of today.
         let week = 6.days();
@@ -99,7 +119,7 @@ impl Local {
 /// How far a time is from the present one.
 #[derive(Clone, Copy)]
 enum Distance {
-    Today,
+    Near,
     Week,
     Far,
 }
@@ -123,6 +143,19 @@ pub(super) fn span(length: Duration) -> String {
     }
 }
 
+/// The same in fewer letters, and in one unit from ten of it on: `45s`, `12m`, `2h 5m`, `12h`,
+/// `3d 4h`.
+pub(super) fn short_span(length: Duration) -> String {
+    let span = match length.as_secs().div_ceil(HOUR) {
+        hours @ 11..=24 => format!("{hours} h"),
+        _ => span(length),
+    };
+    let span = span.replace(" min", "m");
+    [" s", " h", " d"]
+        .into_iter()
+        .fold(span, |text, unit| text.replace(unit, unit.trim_start()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +176,8 @@ mod tests {
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert_eq!(clock(3600), pair("20:24", "20:24"));
-        assert_eq!(clock(6 * 3600), pair("Tue 01:24", "Tue"));
+        assert_eq!(clock(6 * 3600), pair("01:24", "01:24"));
+        assert_eq!(clock(13 * 3600), pair("Tue 08:24", "Tue"));
         assert_eq!(clock(6 * 86_400), pair("Sun 19:24", "Sun"));
         assert_eq!(clock(7 * 86_400), pair("11 May 19:24", "11 May"));
         assert_eq!(clock(-86_400), pair("Sun 19:24", "Sun"));
@@ -163,6 +197,21 @@ mod tests {
             assert_eq!(span(Duration::from_secs(secs)), text);
         }
         assert_eq!(span(Duration::from_millis(1)), "1 s");
+    }
+
+    #[test]
+    fn short_spans_have_no_room_to_waste() {
+        for (secs, text) in [
+            (45, "45s"),
+            (61, "2m"),
+            (2 * 3600 + 4 * 60 + 1, "2h 5m"),
+            (9 * 3600 + 59 * 60, "9h 59m"),
+            (12 * 3600 + 60, "13h"),
+            (86_400, "24h"),
+            (3 * 86_400 + 3 * 3600 + 1, "3d 4h"),
+        ] {
+            assert_eq!(short_span(Duration::from_secs(secs)), text);
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
-//! The accounts: logins that are dead or idle, one account twice, and logins that another program
-//! can end.
+//! The accounts: logins that are dead, idle or expired, whether any can be used, one account twice,
+//! and logins that another program can end.
 
 use std::time::Duration;
 
 use super::fix::Fix;
-use super::{Finding, Mend, named};
-use crate::account::{Lease, State, identity};
+use super::{Finding, Health, Mend, named};
+use crate::account::pick::{self, Decision, Nothing, Request};
+use crate::account::{Account, Lease, State, identity};
+use crate::cli::accounts::notes;
+use crate::cli::accounts::table::unbroken;
+use crate::cli::accounts::when::Local;
 use crate::cli::holder;
 use crate::cli::shell::Shell;
 use crate::client::login;
@@ -15,38 +19,95 @@ use crate::store::Document;
 const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(super) fn examine(shell: &Shell, document: &Document) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (index, account) in document.accounts.iter().enumerate() {
-        let name = named(document, &[index]);
-        if let State::LoginRequired(dead) = account.state(None, shell.now()) {
-            let what = format!("{name} is logged out ({})", dead.code);
-            let mend = Mend::Type("codex-accounts add".to_owned());
-            findings.push(Finding::wrong("login", what, mend));
-        } else if !account.refreshed_at.is_never() {
-            let idle = shell.now().since(account.refreshed_at);
-            if idle > IDLE {
-                let days = idle.as_secs() / (24 * 60 * 60);
-                let what = format!("{name} was not renewed for {days} days, and may be dead");
-                let mend = Mend::Type(format!("codex-token-refresh --force {index}"));
-                findings.push(Finding::note("login", what, mend));
-            }
-        }
-        let holders = login::holders(&account.refresh_token, shell.waiting());
-        if holders.is_ok_and(|holders| holders.contains(&"codex")) {
-            let what = format!("{name} is Codex CLI's too: its 'codex logout' ends it for both");
-            findings.push(Finding::note("login", what, Mend::Nothing));
-        }
+    let indices = 0..document.accounts.len();
+    let mut findings: Vec<Finding> = indices
+        .flat_map(|index| login(shell, document, index))
+        .collect();
+    let is_dead = |finding: &Finding| finding.health == Health::Wrong;
+    if !findings.iter().any(is_dead) && !document.accounts.is_empty() {
+        findings.insert(0, Finding::well("login", "none is known to be dead"));
     }
-    if findings.is_empty() && !document.accounts.is_empty() {
-        findings.push(Finding::well("login", "none is known to be dead"));
-    }
-    findings.extend(duplicates(document));
+    findings.extend(usable(shell, document));
+    findings.extend(duplicates(document, shell));
     findings.extend(stale_leases(shell, document));
     findings
 }
 
+/// What there is to say of one account's login.
+fn login(shell: &Shell, document: &Document, index: usize) -> Vec<Finding> {
+    let account = &document.accounts[index];
+    let name = named(document, &[index]);
+    let mut findings: Vec<Finding> = life(shell, account, &name, index).into_iter().collect();
+    let holders = login::holders(&account.refresh_token, shell.waiting());
+    if holders.is_ok_and(|holders| holders.contains(&"codex")) {
+        let what = format!("{name} is Codex CLI's too: its 'codex logout' ends it for both");
+        findings.push(Finding::note("login", what, Mend::Nothing));
+    }
+    findings
+}
+
+/// Whether a login is alive, as far as it can be known without asking.
+fn life(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Finding> {
+    let now = shell.now();
+    let add = || Mend::Type(shell.command("codex-accounts add"));
+    let refresh = |flags: &str| {
+        let command = format!("codex-token-refresh {flags}{index}");
+        Mend::Type(shell.command(&command))
+    };
+    if let State::LoginRequired(dead) = account.state(None, now) {
+        let what = format!("{name} is logged out ({})", dead.code);
+        return Some(Finding::wrong("login", what, add()));
+    }
+    let has_expired = !account.expires_at.is_never() && account.expires_at <= now;
+    if has_expired && account.refresh_token.expose().is_empty() {
+        let what = format!("the token of {name} has expired, and there is none to renew it with");
+        return Some(Finding::wrong("login", what, add()));
+    }
+    let idle = now.since(account.refreshed_at);
+    if !account.refreshed_at.is_never() && idle > IDLE {
+        let days = idle.as_secs() / (24 * 60 * 60);
+        let what = format!("{name} was not renewed for {days} days, and may be dead");
+        return Some(Finding::note("login", what, refresh("--force ")));
+    }
+    has_expired.then(|| {
+        let what = format!(
+            "the token of {name} has expired; if its login is alive, the next use renews it"
+        );
+        Finding::note("login", what, refresh(""))
+    })
+}
+
+/// Whether there is an account for the next request.
+fn usable(shell: &Shell, document: &Document) -> Option<Finding> {
+    let (accounts, now) = (&document.accounts, shell.now());
+    let is_ready = |account: &&Account| account.state(None, now) == State::Ready;
+    match pick::pick(accounts, document.active_index, &Request::default(), now) {
+        Decision::Use { .. } => {
+            let ready = accounts.iter().filter(is_ready).count();
+            let what = format!("{ready} of {} can be used now", accounts.len());
+            Some(Finding::well("usable", what))
+        }
+        Decision::Limited { index, until } => {
+            let (name, local) = (named(document, &[index]), Local::new(now));
+            let what = notes::all_limited(&unbroken(&name), until, &local);
+            Some(Finding::note("usable", what, Mend::Nothing))
+        }
+        Decision::Nothing(Nothing::NoneAllowed) => {
+            let enable = format!("codex-accounts enable {}", document.active_index);
+            let mend = Mend::Type(shell.command(&enable));
+            Some(Finding::wrong("usable", "no account is enabled", mend))
+        }
+        Decision::Nothing(Nothing::LoginRequired) => {
+            let what = "no account can be used without a new login";
+            let mend = Mend::Type(shell.command("codex-accounts add"));
+            Some(Finding::wrong("usable", what, mend))
+        }
+        Decision::Nothing(Nothing::NoAccounts) => None,
+    }
+}
+
 /// A login that is kept twice kills itself: each copy uses up the other's token.
-fn duplicates(document: &Document) -> Vec<Finding> {
+fn duplicates(document: &Document, shell: &Shell) -> Vec<Finding> {
     let accounts = &document.accounts;
     let mut findings = Vec::new();
     for (second, account) in accounts.iter().enumerate() {
@@ -56,7 +117,8 @@ fn duplicates(document: &Document) -> Vec<Finding> {
         };
         if let Some(first) = (0..second).find(same) {
             let what = format!("{} are one account", named(document, &[first, second]));
-            let mend = Mend::Type(format!("codex-accounts remove --keep-login {second}"));
+            let remove = format!("codex-accounts remove --keep-login {second}");
+            let mend = Mend::Type(shell.command(&remove));
             findings.push(Finding::wrong("twice", what, mend));
         }
     }

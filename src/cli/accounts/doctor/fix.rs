@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::accounts::is_stale;
-use crate::account::Lease;
+use crate::account::{Lease, SwitchReason, pick};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
+use crate::cli::typed::quoted;
 use crate::client::opencode;
 use crate::store::{self, Absent};
 
 /// A change that loses nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fix {
     /// Keeps others out of a file.
     Private(PathBuf),
@@ -21,28 +23,33 @@ pub(super) enum Fix {
     TakeBack(PathBuf),
     /// Gives back what processes hold that are gone.
     DropLeases(Vec<usize>),
+    /// Makes the first account the active one, where no account is.
+    Activate,
 }
 
 impl Fix {
     /// The command that does the same.
-    pub(super) fn command(&self) -> String {
+    pub(super) fn command(&self, shell: &Shell) -> String {
         match self {
-            Self::Private(path) => format!("chmod 600 '{}'", path.display()),
-            Self::Remove(path) => format!("rm '{}'", path.display()),
-            Self::TakeBack(_) | Self::DropLeases(_) => "codex-accounts doctor --fix".to_owned(),
+            Self::Private(path) => format!("chmod 600 {}", quoted(path)),
+            Self::Remove(path) => format!("rm {}", quoted(path)),
+            Self::TakeBack(_) | Self::DropLeases(_) | Self::Activate => {
+                shell.command("codex-accounts doctor --fix")
+            }
         }
     }
 
     /// Does it. Whether anything is different now: what can't be changed is not tried for ever.
     pub(super) fn apply(&self, shell: &Shell) -> Result<bool, Error> {
         match self {
-            Self::Private(path) => keep_private(path).map_err(|error| failed(path, &error)),
+            Self::Private(path) => keep_private(path).map_err(|error| failed(&error)),
             Self::Remove(path) => match fs::remove_file(path) {
                 Ok(()) => Ok(true),
-                Err(error) => Err(failed(path, &error)),
+                Err(error) => Err(failed(&error)),
             },
             Self::TakeBack(path) => Ok(opencode::take_back(path).map(|()| true)?),
             Self::DropLeases(indices) => drop_leases(shell, indices),
+            Self::Activate => activate(shell),
         }
     }
 }
@@ -61,8 +68,20 @@ fn drop_leases(shell: &Shell, indices: &[usize]) -> Result<bool, Error> {
     Ok(dropped)
 }
 
-fn failed(path: &Path, error: &io::Error) -> Error {
-    Error::new(Code::Io, format!("'{}': {error}", path.display()))
+fn activate(shell: &Shell) -> Result<bool, Error> {
+    let now = shell.now();
+    store::update(shell.store(), Absent::Refuse, |document| {
+        // Reading it made that the first one.
+        let index = document.active_index;
+        let (accounts, active) = (&mut document.accounts, &mut document.active_index);
+        pick::activate(accounts, active, index, SwitchReason::Initial, now);
+    })?;
+    Ok(true)
+}
+
+/// What is to be mended names the file.
+fn failed(error: &io::Error) -> Error {
+    Error::new(Code::Io, error.to_string())
 }
 
 #[cfg(unix)]

@@ -1,16 +1,22 @@
 //! `codex-accounts doctor`: what is wrong, and the command that mends it. It looks at everything
 //! and changes nothing, unless it is asked to.
 
-use super::look::{self, Ink, Look};
-use super::table::{self, Cell, printable};
+use unicode_width::UnicodeWidthStr;
+
+use super::look::{Colour, Ink, Look};
+use super::table;
+use super::who::called;
+use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 use crate::store::Document;
 use fix::Fix;
 
 mod accounts;
+mod clients;
 mod fix;
 mod online;
+mod permissions;
 mod restore;
 mod store;
 mod surroundings;
@@ -31,8 +37,6 @@ pub(super) struct Doctor {
     /// Do not ask
     #[arg(short, long, requires = "restore")]
     yes: bool,
-    #[command(flatten)]
-    colour: look::Colour,
 }
 
 /// One thing that was looked at.
@@ -58,6 +62,8 @@ enum Health {
 enum Mend {
     /// Nothing has to be done.
     Nothing,
+    /// What the person does, in words.
+    Advice(String),
     /// A command that the person types.
     Type(String),
     /// Something that does no harm.
@@ -85,46 +91,24 @@ impl Finding {
             mend,
         }
     }
-
-    fn row(&self) -> Vec<Cell> {
-        let (ink, word) = match self.health {
-            Health::Well => (Ink::Good, "ok"),
-            Health::Note => (Ink::Caution, "note"),
-            Health::Wrong => (Ink::Bad, "wrong"),
-        };
-        let what = Cell::new(Ink::Plain, printable(&self.what));
-        let mend = match &self.mend {
-            Mend::Nothing => None,
-            Mend::Type(command) => Some(command.clone()),
-            Mend::Fix(fix) => Some(fix.command()),
-        };
-        vec![
-            Cell::new(ink, word),
-            Cell::new(Ink::Strong, printable(&self.about)),
-            match mend {
-                None => what,
-                Some(command) => what.and(Ink::Plain, ": ").and(Ink::Strong, command),
-            },
-        ]
-    }
 }
 
 impl Doctor {
-    pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+    pub(super) fn run(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
         if self.restore {
             return restore::restore(shell, self.yes);
         }
-        let mut findings = examine(shell);
-        // What is mended may show what stood behind it: a store that could not be read.
-        while self.fix && mend(shell, &findings)? {
-            findings = examine(shell);
-        }
+        let mut findings = if self.fix {
+            mend(shell)
+        } else {
+            examine(shell)
+        };
+        findings.extend(surroundings::examine(shell));
         if self.online {
             findings.extend(online::examine(shell));
         }
-        let look = Look::new(&self.colour);
-        let rows: Vec<_> = findings.iter().map(Finding::row).collect();
-        shell.print(&table::render(&rows, look))?;
+        let look = Look::new(colour);
+        shell.print(&report(&findings, shell, look))?;
         let is_wrong = |finding: &&Finding| finding.health == Health::Wrong;
         let wrong = findings.iter().filter(is_wrong).count();
         let (ink, verdict, code) = match wrong {
@@ -137,29 +121,109 @@ impl Doctor {
     }
 }
 
-/// Looks at all that can be seen on this machine.
+/// Looks at the store and what is in it.
 fn examine(shell: &Shell) -> Vec<Finding> {
     let (mut findings, document) = store::examine(shell);
     findings.extend(accounts::examine(shell, &document));
-    findings.extend(surroundings::examine(&document));
+    findings.extend(surroundings::left_behind(shell, &document));
     findings
 }
 
-/// Mends what does no harm, and says so. Whether there was anything.
-fn mend(shell: &Shell, findings: &[Finding]) -> Result<bool, Error> {
-    let mut mended = false;
-    for finding in findings {
-        if let Mend::Fix(fix) = &finding.mend {
-            mended |= fix.apply(shell)?;
-            shell.note(&format!("mended: {}", finding.what));
+/// Mends what does no harm, says what came of it, and looks again: what is mended may show what
+/// stood behind it, as a store that could not be read does. Nothing is tried twice.
+fn mend(shell: &Shell) -> Vec<Finding> {
+    let mut tried: Vec<Fix> = Vec::new();
+    loop {
+        let findings = examine(shell);
+        let before = tried.len();
+        for finding in &findings {
+            if let Mend::Fix(fix) = &finding.mend
+                && !tried.contains(fix)
+            {
+                apply(shell, fix, &finding.what);
+                tried.push(fix.clone());
+            }
+        }
+        if tried.len() == before {
+            return findings;
         }
     }
-    Ok(mended)
+}
+
+/// A failure is said where -q wants no notes, too.
+fn apply(shell: &Shell, fix: &Fix, what: &str) {
+    match fix.apply(shell) {
+        Ok(true) => shell.note(&format!("mended: {what}")),
+        Ok(false) => shell.tell(&format!("not mended: {what}: it stays as it was")),
+        Err(error) => shell.tell(&format!("not mended: {what}: {error}")),
+    }
+}
+
+/// The findings in three columns, and what mends a thing on a line of its own.
+fn report(findings: &[Finding], shell: &Shell, look: Look) -> String {
+    let widest = findings.iter().map(|finding| finding.about.width()).max();
+    let about = widest.unwrap_or(0);
+    let indent = "wrong  ".len() + about + "  ".len();
+    let columns = look.width.unwrap_or(usize::MAX);
+    let mut text = String::new();
+    for finding in findings {
+        let (ink, word) = match finding.health {
+            Health::Well => (Ink::Good, "ok"),
+            Health::Note => (Ink::Caution, "note"),
+            Health::Wrong => (Ink::Bad, "wrong"),
+        };
+        text.push_str(&look.paint(ink, word));
+        text.push_str(&" ".repeat("wrong  ".len() - word.len()));
+        text.push_str(&look.paint(Ink::Strong, &finding.about));
+        let padding = " ".repeat(indent - "wrong  ".len() - finding.about.width());
+        let what = at_home(&finding.what, "'~/");
+        let what = table::wrapped(&what, columns.saturating_sub(indent).max(1));
+        let between = format!("\n{}", " ".repeat(indent));
+        text.push_str(&format!("{padding}{}\n", what.join(&between)));
+        text.push_str(&finding.mend.lines(shell, look, indent));
+    }
+    text
+}
+
+impl Mend {
+    /// What helps, indented. A command is to be copied: it is not broken, but begins further left
+    /// where it is long.
+    fn lines(&self, shell: &Shell, look: Look, indent: usize) -> String {
+        let command = match self {
+            Self::Nothing => return String::new(),
+            Self::Advice(advice) => {
+                let columns = look.width.unwrap_or(usize::MAX).saturating_sub(indent);
+                let line = |line: &String| format!("{:indent$}{line}\n", "");
+                return table::wrapped(advice, columns.max(1))
+                    .iter()
+                    .map(line)
+                    .collect();
+            }
+            Self::Type(command) => command.clone(),
+            Self::Fix(fix) => fix.command(shell),
+        };
+        let command = printable(&at_home(&command, "~/'"));
+        let fits = look
+            .width
+            .is_none_or(|columns| indent + 2 + command.width() <= columns);
+        let indent = if fits { indent } else { 2 };
+        let command = look.paint(Ink::Strong, &command);
+        let sign = look.paint(Ink::Faint, "$");
+        format!("{:indent$}{sign} {command}\n", "")
+    }
+}
+
+/// The text with the short name of the home folder where a path in quotes begins.
+fn at_home(text: &str, short: &str) -> String {
+    let Some(home) = dirs::home_dir() else {
+        return text.to_owned();
+    };
+    text.replace(&format!("'{}/", home.display()), short)
 }
 
 /// The names of accounts in one text: `0 work and 1 personal`.
 fn named(document: &Document, indices: &[usize]) -> String {
-    let name = |index: &usize| super::called(*index, &document.accounts[*index]);
+    let name = |index: &usize| called(*index, &document.accounts[*index]);
     let names: Vec<String> = indices.iter().map(name).collect();
     names.join(" and ")
 }

@@ -12,6 +12,7 @@ use crate::cli::shell::Shell;
 use crate::net::agent::Agent;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::Issuer;
+use crate::oauth::refresh;
 use crate::oauth::usage::{self, Backend};
 
 /// A clock that is off by more makes tokens look fresh that are not, or the reverse.
@@ -86,11 +87,20 @@ fn accounts(shell: &Shell, issuer: &Issuer, backend: &Backend) -> Result<Vec<Fin
         match usage::fetch(store.as_ref(), issuer, backend, account, shell.clock()) {
             Ok(_) => Finding::well("online", format!("{name} answers")),
             Err(error) => {
-                let error = Error::from(error);
-                let mend = error.hint().map_or(Mend::Nothing, Mend::Type);
+                let mend = mend(shell, &error);
                 Finding::wrong("online", format!("{name}: {error}"), mend)
             }
         }
     });
     Ok(findings.collect())
+}
+
+fn mend(shell: &Shell, error: &usage::Error) -> Mend {
+    match error {
+        usage::Error::NotAccepted { .. }
+        | usage::Error::Refresh(refresh::Error::LoginRequired { .. }) => {
+            Mend::Type(shell.command("codex-accounts add"))
+        }
+        _ => Mend::Nothing,
+    }
 }

@@ -1,5 +1,6 @@
 //! `codex-accounts doctor --restore`: the store as it was before its last change.
 
+use crate::account::printable::printable;
 use crate::account::time::UnixMillis;
 use crate::cli::accounts::when::Local;
 use crate::cli::accounts::{called, confirm};
@@ -41,9 +42,11 @@ fn described(shell: &Shell, backup: &Backup) -> String {
         let at = UnixMillis::NEVER.plus(since);
         format!(" of {}", Local::new(shell.now()).stamp(at))
     });
-    let mut text = format!("'{}'{when} holds\n", backup.path.display());
+    let head = format!("'{}'{when} holds", backup.path.display());
+    let mut text = printable(&head) + "\n";
     for (index, account) in backup.document.accounts.iter().enumerate() {
-        text.push_str(&format!("  {}\n", called(index, account)));
+        let name = printable(&called(index, account));
+        text.push_str(&format!("  {name}\n"));
     }
     text
 }

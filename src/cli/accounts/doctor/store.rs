@@ -1,13 +1,15 @@
-//! The store: whether it is there and whole, whether others keep off it, whether it can be locked,
-//! and what was left beside it.
+//! The store: whether it is there and whole, whether it can be locked, and what was left beside it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+
 use super::fix::Fix;
-use super::{Finding, Mend};
+use super::{Finding, Mend, permissions};
 use crate::cli::shell::Shell;
+use crate::cli::typed::quoted;
 use crate::store::format;
 use crate::store::lock::Patience;
 use crate::store::{self, Document, Store, commit};
@@ -28,22 +30,33 @@ pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
         0 => Finding::wrong(
             "store",
             format!("no account in '{}'", path.display()),
-            log_in(),
+            log_in(shell),
         ),
         1 => Finding::well("store", format!("1 account in '{}'", path.display())),
         _ => Finding::well("store", format!("{count} accounts in '{}'", path.display())),
     }];
     // A symlink is followed: what lies about lies beside the file itself.
     let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    findings.extend(world_writable(&file));
-    findings.extend(exposed_backup(&file));
+    findings.extend(permissions::examine(&file));
     findings.push(lock(shell, &file));
-    findings.extend(left_behind(&file));
+    findings.extend(active(&file, &document));
+    findings.extend(left_behind(shell, &file));
     (findings, document)
 }
 
-fn log_in() -> Mend {
-    Mend::Type("codex-accounts add".to_owned())
+/// Each program takes an index without an account as it likes.
+fn active(file: &Path, document: &Document) -> Option<Finding> {
+    let written: Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let index = written["activeIndex"].as_u64()?;
+    let is_there = usize::try_from(index).is_ok_and(|index| index < document.accounts.len());
+    (!is_there && !document.accounts.is_empty()).then(|| {
+        let what = format!("the active account has the index {index}, and there is none");
+        Finding::wrong("store", what, Mend::Fix(Fix::Activate))
+    })
+}
+
+fn log_in(shell: &Shell) -> Mend {
+    Mend::Type(shell.command("codex-accounts add"))
 }
 
 fn without_store(shell: &Shell) -> (Vec<Finding>, Document) {
@@ -52,10 +65,10 @@ fn without_store(shell: &Shell) -> (Vec<Finding>, Document) {
         .and_then(|store| shell.read(store.as_ref()));
     let document = document.unwrap_or_default();
     let finding = if document.accounts.is_empty() {
-        Finding::wrong("store", "there are no accounts yet", log_in())
+        Finding::wrong("store", "there are no accounts yet", log_in(shell))
     } else {
         let what = "none; the login of opencode is used, and a second one makes a store";
-        Finding::note("store", what, log_in())
+        Finding::note("store", what, log_in(shell))
     };
     (vec![finding], document)
 }
@@ -66,51 +79,18 @@ fn unreadable(shell: &Shell, error: &store::Error) -> Finding {
         store::Error::Format {
             source: format::Error::Newer { .. },
             ..
-        } => Mend::Type("update codex-accounts".to_owned()),
-        store::Error::Format { path, .. } => match shell.store().backup() {
-            Ok(Some(_)) => Mend::Type("codex-accounts doctor --restore".to_owned()),
+        } => Mend::Advice("update codex-accounts".to_owned()),
+        store::Error::Format { path, .. } => Mend::Type(match shell.store().backup() {
+            Ok(Some(_)) => shell.command("codex-accounts doctor --restore"),
             _ => {
-                let path = path.display();
-                Mend::Type(format!("mv '{path}' '{path}.damaged'; codex-accounts add"))
+                let damaged = quoted(&commit::with_suffix(path, ".damaged"));
+                let add = shell.command("codex-accounts add");
+                format!("mv {} {damaged}; {add}", quoted(path))
             }
-        },
+        }),
         _ => Mend::Nothing,
     };
     Finding::wrong("store", error.to_string(), mend)
-}
-
-/// In a folder that anybody may write to, anybody may replace the store.
-#[cfg(unix)]
-fn world_writable(file: &Path) -> Option<Finding> {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = file.parent()?;
-    let mode = fs::metadata(folder).ok()?.permissions().mode();
-    let folder = folder.display();
-    (mode & 0o002 != 0).then(|| {
-        let what = format!("anybody may write to '{folder}'");
-        Finding::wrong("store", what, Mend::Type(format!("chmod o-w '{folder}'")))
-    })
-}
-
-#[cfg(not(unix))]
-fn world_writable(_: &Path) -> Option<Finding> {
-    None
-}
-
-#[cfg(unix)]
-fn exposed_backup(file: &Path) -> Option<Finding> {
-    use std::os::unix::fs::PermissionsExt;
-    let backup = commit::backup_path(file);
-    let mode = fs::metadata(&backup).ok()?.permissions().mode();
-    (mode & 0o077 != 0).then(|| {
-        let what = format!("others can read or write '{}'", backup.display());
-        Finding::wrong("backup", what, Mend::Fix(Fix::Private(backup)))
-    })
-}
-
-#[cfg(not(unix))]
-fn exposed_backup(_: &Path) -> Option<Finding> {
-    None
 }
 
 fn lock(shell: &Shell, file: &Path) -> Finding {
@@ -122,14 +102,14 @@ fn lock(shell: &Shell, file: &Path) -> Finding {
     match store::lock_file(path.clone(), patience, shell.waiting()) {
         Ok(_) => Finding::well("lock", "it can be had"),
         Err(error) => {
-            let command = format!("fuser -v '{}'", path.display());
+            let command = format!("fuser -v {}", quoted(&path));
             Finding::wrong("lock", error.to_string(), Mend::Type(command))
         }
     }
 }
 
 /// Files beside the store that hold tokens and that nobody will look at again.
-fn left_behind(file: &Path) -> Vec<Finding> {
+fn left_behind(shell: &Shell, file: &Path) -> Vec<Finding> {
     let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
     let mut paths: Vec<PathBuf> = entries
         .into_iter()
@@ -149,7 +129,7 @@ fn left_behind(file: &Path) -> Vec<Finding> {
             }
             if name.starts_with(store?) && name.ends_with(".rescued") && has_text(&path) {
                 let what = format!("tokens that could not be kept wait in '{}'", path.display());
-                let mend = Mend::Type("codex-token-refresh --all".to_owned());
+                let mend = Mend::Type(shell.command("codex-token-refresh --all"));
                 return Some(Finding::wrong("store", what, mend));
             }
             None

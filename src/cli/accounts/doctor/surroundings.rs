@@ -1,27 +1,22 @@
-//! What is around the suite: the clients, the ports of a login, proxy variables, and what older
-//! tools left.
+//! What is around the suite: the clients, the ports of a login, proxy variables, plugins, and what
+//! launches and older tools left.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use super::fix::Fix;
-use super::{Finding, Mend};
+use super::{Finding, Mend, clients};
 use crate::account::identity;
+use crate::cli::shell::Shell;
+use crate::cli::typed::quoted;
 use crate::client::{login, opencode};
 use crate::store::Document;
 
 /// The ports that the issuer sends a login back to (PROTOCOL §1).
 const LOGIN_PORTS: [u16; 2] = [1455, 1457];
-
-/// A client that does not tell its version by then is left alone.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Plugins that take over opencode's requests to openai. The first is built in now, and opencode
 /// passes it over by its name (PROTOCOL §5).
@@ -34,62 +29,22 @@ const PLUGINS: [&str; 6] = [
     "codex-multi-auth",
 ];
 
-pub(super) fn examine(document: &Document) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = ["opencode", "codex"].map(client).into();
-    findings.push(ports());
+pub(super) fn examine(shell: &Shell) -> Vec<Finding> {
+    let mut findings = clients::examine();
+    findings.push(ports(shell));
     findings.extend(proxy());
     findings.extend(plugins());
-    findings.extend(placeholder());
-    findings.extend(old_accounts(document));
     findings
 }
 
-fn client(name: &str) -> Finding {
-    match version(name) {
-        None => Finding::note(name, "not found in PATH", Mend::Nothing),
-        Some(version) => Finding::well(name, version),
-    }
+/// What a launch or an older tool left.
+pub(super) fn left_behind(shell: &Shell, document: &Document) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = placeholder().into_iter().collect();
+    findings.extend(old_accounts(shell, document));
+    findings
 }
 
-/// The first line that `NAME --version` prints, and nothing if it can't be started. It gets no
-/// terminal, and no longer than it deserves.
-fn version(name: &str) -> Option<String> {
-    let mut child = Command::new(name)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
-    let started = Instant::now();
-    let ended = loop {
-        match child.try_wait() {
-            Ok(Some(_)) => break true,
-            Ok(None) if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
-            _ => break false,
-        }
-    };
-    if !ended {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Some("found, but it does not tell its version".to_owned());
-    }
-    let mut text = String::new();
-    // Less than a pipe holds: it has ended, so this can't block.
-    child
-        .stdout
-        .take()?
-        .take(4096)
-        .read_to_string(&mut text)
-        .ok()?;
-    let line = text.lines().next().unwrap_or_default().trim();
-    Some(format!(
-        "version {}",
-        line.rsplit(' ').next().unwrap_or(line)
-    ))
-}
-
-fn ports() -> Finding {
+fn ports(shell: &Shell) -> Finding {
     let is_taken = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err();
     let taken: Vec<u16> = LOGIN_PORTS.into_iter().filter(is_taken).collect();
     match taken.as_slice() {
@@ -101,28 +56,42 @@ fn ports() -> Finding {
         _ => {
             let what =
                 "1455 and 1457 are taken; a login in the browser has nowhere to come back to";
-            let mend = Mend::Type("codex-accounts add --device".to_owned());
+            let mend = Mend::Type(shell.command("codex-accounts add --device"));
             Finding::wrong("ports", what, mend)
         }
     }
 }
 
-/// The clients ask our proxy on 127.0.0.1 by plain http: another proxy must not come between.
-fn proxy() -> Option<Finding> {
-    let set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
-    let name = names.into_iter().find(set)?;
-    let exceptions = ["NO_PROXY", "no_proxy"].into_iter().find_map(env::var_os);
-    let exceptions = exceptions.unwrap_or_default();
-    if spares_loopback(&exceptions.to_string_lossy()) {
-        return Some(Finding::well(
-            "proxy",
-            format!("{name} is set, and spares 127.0.0.1"),
-        ));
+/// One proxy carries our requests to the servers, and is as it should be. The clients ask our own
+/// on 127.0.0.1 by plain http: there another one must not come between.
+fn proxy() -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let outside = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    if let Some((name, _)) = first_set(&outside) {
+        let what = format!("{name} carries the requests to the servers");
+        findings.push(Finding::well("proxy", what));
     }
-    let what = format!("{name} is set, and NO_PROXY does not spare 127.0.0.1");
-    let mend = Mend::Type("export NO_PROXY=\"127.0.0.1,localhost,$NO_PROXY\"".to_owned());
-    Some(Finding::wrong("proxy", what, mend))
+    let inside = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    if let Some((name, _)) = first_set(&inside) {
+        let exceptions = first_set(&["NO_PROXY", "no_proxy"]);
+        let spared = exceptions.is_some_and(|(_, value)| spares_loopback(&value));
+        findings.push(if spared {
+            Finding::well("proxy", format!("{name} is set, and spares 127.0.0.1"))
+        } else {
+            let what = format!("{name} is set, and NO_PROXY does not spare 127.0.0.1");
+            let export = "export NO_PROXY=\"127.0.0.1,localhost,$NO_PROXY\"";
+            Finding::wrong("proxy", what, Mend::Type(export.to_owned()))
+        });
+    }
+    findings
+}
+
+/// The first of these variables that is not empty, and its value.
+fn first_set(names: &[&'static str]) -> Option<(&'static str, String)> {
+    names.iter().find_map(|name| {
+        let value = env::var_os(name)?.to_string_lossy().into_owned();
+        (!value.is_empty()).then_some((*name, value))
+    })
 }
 
 fn spares_loopback(exceptions: &str) -> bool {
@@ -154,7 +123,7 @@ fn plugin(file: &Path) -> Option<Finding> {
     let text = fs::read_to_string(file).ok()?;
     let name = PLUGINS.into_iter().find(|name| names(&text, name))?;
     let what = format!("the plugin {name} takes over the same requests");
-    let mend = Mend::Type(format!("${{EDITOR:-vi}} '{}'", file.display()));
+    let mend = Mend::Type(format!("${{EDITOR:-vi}} {}", quoted(file)));
     Some(if name == PLUGINS[0] {
         let what = format!("the plugin {name} is passed over, as it is built in now");
         Finding::note("plugin", what, mend)
@@ -181,7 +150,7 @@ fn config_folder() -> Option<PathBuf> {
 }
 
 /// Accounts that older tools keep and that are not here yet.
-fn old_accounts(document: &Document) -> Vec<Finding> {
+fn old_accounts(shell: &Shell, document: &Document) -> Vec<Finding> {
     let home = dirs::home_dir().unwrap_or_default();
     let files = [
         ".opencode/openai-codex-accounts.json",
@@ -192,10 +161,9 @@ fn old_accounts(document: &Document) -> Vec<Finding> {
     let strange = files.iter().filter(|file| holds_others(file, document));
     strange
         .map(|file| {
-            let file = file.display();
-            let what = format!("accounts of an older tool are in '{file}'");
-            let mend = Mend::Type(format!("codex-accounts import '{file}'"));
-            Finding::note("import", what, mend)
+            let what = format!("accounts of an older tool are in '{}'", file.display());
+            let import = format!("codex-accounts import {}", quoted(file));
+            Finding::note("import", what, Mend::Type(shell.command(&import)))
         })
         .collect()
 }

@@ -1,0 +1,132 @@
+//! What stands below the status view: whose turn it is, and what the table does not say. Each note
+//! that asks for something names the command.
+
+use super::look::Ink;
+use super::quota::{Group, MONTHLY, unusual_length};
+use super::table::unbroken;
+use super::when::Local;
+use super::who::called;
+use crate::account::pick::{self, Decision, Nothing, Request};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, State};
+use crate::cli::shell::Shell;
+use crate::store::Document;
+
+/// All of them, in the order in which they matter.
+pub(super) fn notes(document: &Document, local: &Local, shell: &Shell) -> Vec<(Ink, String)> {
+    let mut notes: Vec<(Ink, String)> = whose_turn(document, local, shell).into_iter().collect();
+    for (index, account) in document.accounts.iter().enumerate() {
+        let of_account = of_account(index, account, local, shell);
+        notes.extend(of_account.into_iter().map(|note| (Ink::Plain, note)));
+    }
+    let lengths = unusual_windows(document, local);
+    notes.extend(lengths.into_iter().map(|note| (Ink::Faint, note)));
+    notes.extend(unknown(document, local, shell).map(|note| (Ink::Faint, note)));
+    notes
+}
+
+fn of_account(index: usize, account: &Account, local: &Local, shell: &Shell) -> Vec<String> {
+    let mut notes = Vec::new();
+    let name = unbroken(&called(index, account));
+    if let State::LoginRequired(dead) = account.state(None, local.now()) {
+        let add = unbroken(&shell.command("codex-accounts add"));
+        notes.push(format!("{name} is logged out ({}): {add}", dead.code));
+    }
+    for (scope, mark) in account.limits() {
+        if mark.until > local.now() && !mark.covers(scope, None) {
+            let models = match mark.models.as_slice() {
+                [] => scope.as_str().to_owned(),
+                models => models.join(", "),
+            };
+            let clock = unbroken(&local.clock(mark.until));
+            notes.push(format!("{name} is limited until {clock} for {models}"));
+        }
+    }
+    notes
+}
+
+/// Windows of a length that the head of their column does not say.
+fn unusual_windows(document: &Document, local: &Local) -> Vec<String> {
+    let now = local.now();
+    let mut notes = Vec::new();
+    for (group, word) in [(Group::Short, "short"), (Group::Long, "long")] {
+        if group.head(document, now) == MONTHLY {
+            continue;
+        }
+        for (index, account) in document.accounts.iter().enumerate() {
+            let usage = account.usage.as_ref();
+            let window = usage.and_then(|usage| group.window(usage, now));
+            if let Some(length) = window.and_then(unusual_length) {
+                let (name, length) = (unbroken(&called(index, account)), unbroken(&length));
+                notes.push(format!("the {word} window of {name} is of {length}"));
+            }
+        }
+    }
+    notes
+}
+
+/// Which account is used now, and which one after it; nothing to say of a single one that is ready.
+fn whose_turn(document: &Document, local: &Local, shell: &Shell) -> Option<(Ink, String)> {
+    let (accounts, active) = (&document.accounts, document.active_index);
+    let name = |index: usize| unbroken(&called(index, &accounts[index]));
+    let decide = |request: &Request<'_>| pick::pick(accounts, active, request, local.now());
+    match decide(&Request::default()) {
+        Decision::Use { .. } if accounts.len() == 1 => None,
+        Decision::Use { index, .. } => {
+            let others = Request {
+                exclude: [index].into(),
+                ..Request::default()
+            };
+            let then = match decide(&others) {
+                Decision::Use { index, .. } => format!("when that is limited, to {}", name(index)),
+                Decision::Limited { index, until } => {
+                    format!("{} is back at {}", name(index), moment(until, local))
+                }
+                Decision::Nothing(_) => "there is no other to turn to".to_owned(),
+            };
+            let note = format!("the next request goes to {}; {then}", name(index));
+            Some((Ink::Plain, note))
+        }
+        Decision::Limited { index, until } => {
+            let note = all_limited(&name(index), until, local);
+            Some((Ink::Caution, note))
+        }
+        Decision::Nothing(Nothing::LoginRequired) => {
+            let note = "no account can be used without a new login";
+            Some((Ink::Bad, note.to_owned()))
+        }
+        Decision::Nothing(Nothing::NoneAllowed | Nothing::NoAccounts) => {
+            let enable = unbroken(&shell.command(&format!("codex-accounts enable {active}")));
+            Some((Ink::Bad, format!("no account is enabled: {enable}")))
+        }
+    }
+}
+
+/// That there is nothing to do but wait, and for whom.
+pub(super) fn all_limited(name: &str, until: UnixMillis, local: &Local) -> String {
+    let moment = moment(until, local);
+    format!("every account is limited; {name} is back first, at {moment}")
+}
+
+/// `14:20 (in 2 h 5 min)`.
+fn moment(until: UnixMillis, local: &Local) -> String {
+    let (clock, span) = (local.clock(until), local.until(until));
+    format!("{} ({})", unbroken(&clock), unbroken(&format!("in {span}")))
+}
+
+/// How to come by the figures that are missing.
+fn unknown(document: &Document, local: &Local, shell: &Shell) -> Option<String> {
+    let is_unknown = |(_, account): &(usize, &Account)| {
+        let state = account.state(None, local.now());
+        account.usage.is_none() && matches!(state, State::Ready | State::Limited { .. })
+    };
+    let accounts = document.accounts.iter().enumerate();
+    let unknown: Vec<_> = accounts.filter(is_unknown).collect();
+    let whose = match unknown.as_slice() {
+        [] => return None,
+        [(index, one)] => unbroken(&called(*index, one)),
+        several => unbroken(&format!("{} accounts", several.len())),
+    };
+    let fetch = unbroken(&shell.command("codex-usage-fetch"));
+    Some(format!("no figures of {whose} yet: {fetch}"))
+}
