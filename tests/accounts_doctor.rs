@@ -51,8 +51,7 @@ fn doctor_finds_a_healthy_set_up_well() {
     insta::assert_snapshot!(doctor(&home, ""), @"
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     ok     login        none is known to be dead
     ok     usable       2 of 2 can be used now
@@ -90,8 +89,7 @@ fn doctor_names_what_mends_each_thing() {
     insta::assert_snapshot!(doctor(&home, ""), @r#"
     ok     store        6 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     note   login        1 personal is Codex CLI's too: its 'codex logout' ends it
                         for both
@@ -143,8 +141,7 @@ fn doctor_fix_mends_what_does_no_harm() {
     codex-accounts: mended: 0 work is held by no process any more
     ok     store        1 account in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     ok     login        none is known to be dead
     ok     usable       1 of 1 can be used now
@@ -212,8 +209,7 @@ fn doctor_online_asks_the_servers() {
     insta::assert_snapshot!(doctor(&home, "--online | sed 's/is [0-9]* s behind/is N s behind/'"), @"
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     ok     login        none is known to be dead
     ok     usable       2 of 2 can be used now
@@ -237,8 +233,7 @@ fn doctor_online_asks_the_servers() {
     insta::assert_snapshot!(doctor(&home, "--online"), @"
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     ok     login        none is known to be dead
     note   login        the token of 0 one has expired; if its login is alive, the
@@ -261,8 +256,7 @@ fn doctor_online_asks_the_servers() {
     insta::assert_snapshot!(doctor(&home, "--online"), @"
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     wrong  login        1 two is logged out (refresh_token_invalidated)
                         $ codex-accounts add
@@ -413,8 +407,7 @@ fn doctor_fix_says_what_failed_and_goes_on() {
     codex-accounts: not mended: a write that was cut off left '$HOME/.local/share/opencode/.codex-accounts-AbCdEf': Is a directory (os error 21)
     ok     store        1 account in
                         '~/.local/share/opencode/openai-codex-accounts.json'
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
     wrong  store        a write that was cut off left
                         '~/.local/share/opencode/.codex-accounts-AbCdEf'
@@ -452,8 +445,7 @@ fn doctor_sees_who_may_write_beside_the_store() {
     ");
     home.sh("chmod 755 .local/share/opencode");
     insta::assert_snapshot!(about(&home, "permissions", "codex-accounts doctor"), @"
-    ok     permissions  nobody else can read the store or its backup, or put another
-                        in its place
+    ok     permissions  nobody else can read it, or put another in its place
     --- exit 0
     ");
 }

@@ -49,6 +49,8 @@ enum Age {
 /// How much is shown of each account.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
+    /// With fewer columns it is passed over, even if it fits.
+    from: usize,
     /// A longer name is not cut to less than this.
     name: usize,
     /// The longest plan; no plan at 0.
@@ -67,6 +69,7 @@ struct Layout {
 /// there is of an account, and fit into 80 columns.
 const LAYOUTS: [Layout; 9] = {
     const ROOMY: Layout = Layout {
+        from: 0,
         name: 24,
         plan: 12,
         lasting: Lasting::Full,
@@ -104,8 +107,10 @@ const LAYOUTS: [Layout; 9] = {
             ..ROOMY
         },
         Layout {
-            name: 14,
-            bar: 6,
+            // A terminal of usual width has the clock of both resets instead.
+            from: 100,
+            name: 16,
+            bar: 5,
             long: Reset::Short,
             ..ROOMY
         },
@@ -139,7 +144,8 @@ pub(super) fn render(document: &Document, local: &Local, look: Look, shell: &She
     };
     let mut rows = Vec::new();
     // The last one is taken whether it fits or not: there is no less.
-    for layout in LAYOUTS {
+    let layouts = LAYOUTS.into_iter();
+    for layout in layouts.filter(|it| it.from <= look.columns()) {
         view.layout = layout;
         rows = view.rows();
         let name = Flexible {

@@ -10,7 +10,7 @@ use super::Finding;
 pub(super) fn examine(file: &Path) -> Vec<Finding> {
     let mut findings: Vec<Finding> = [folder(file), backup(file)].into_iter().flatten().collect();
     if findings.is_empty() {
-        let what = "nobody else can read the store or its backup, or put another in its place";
+        let what = "nobody else can read it, or put another in its place";
         findings.push(Finding::well("permissions", what));
     }
     findings
