@@ -458,7 +458,7 @@ fn a_broken_store_that_was_named_is_told_with_its_name() {
     insta::assert_snapshot!(home.sh("codex-account-pick --store \"other/it's.json\""), @r"
     --- stderr
     codex-account-pick: error: 'other/it's.json' is left as it is: not valid JSON at byte 0 (line 1, column 1)
-    hint: codex-accounts --store 'other/it'\''s.json' doctor --restore brings back the last good version
+    hint: codex-accounts --store 'other/it'\''s.json' doctor --restore
     --- exit 78
     ");
 }

@@ -370,10 +370,9 @@ fn of_store_hint(error: &store::Error) -> Option<String> {
 
 /// The command that brings a store back, which names it unless it is where everybody looks.
 fn restore(path: &Path) -> String {
-    let command = "codex-accounts doctor --restore";
     match store::default_path() {
-        Ok(usual) if usual == path => command.to_owned(),
-        _ => format!("{command} --store {}", quoted(path)),
+        Ok(usual) if usual == path => "codex-accounts doctor --restore".to_owned(),
+        _ => format!("codex-accounts --store {} doctor --restore", quoted(path)),
     }
 }
 
