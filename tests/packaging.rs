@@ -123,7 +123,10 @@ fn cargo_installs_every_command() {
 fn cargo_finds_what_is_to_be_run_and_measured() {
     let package = package();
     assert_eq!(package["default_run"], "codex-rehearse");
-    assert!(targets(&package, "bench").contains("relay"));
+    assert!(targets(&package, "bin").contains("codex-rehearse"));
+    for bench in ["relay", "plumbing"] {
+        assert!(targets(&package, "bench").contains(bench), "{bench}");
+    }
 }
 
 #[test]

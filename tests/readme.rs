@@ -26,8 +26,11 @@ const PICTURES: [(&str, &str, &str); 2] = [
 ];
 
 /// What is not run here, since it builds or is for root, and the test of packaging that shows it.
-const ELSEWHERE: [(&str, &str); 10] = [
-    ("cargo run", "cargo_finds_what_is_to_be_run_and_measured"),
+const ELSEWHERE: [(&str, &str); 11] = [
+    (
+        "cargo build --release --locked && target/release/codex-rehearse",
+        "cargo_finds_what_is_to_be_run_and_measured",
+    ),
     (
         "cargo install --path . --locked",
         "cargo_installs_every_command",
@@ -51,6 +54,10 @@ const ELSEWHERE: [(&str, &str); 10] = [
     ),
     (
         "cargo bench --bench relay",
+        "cargo_finds_what_is_to_be_run_and_measured",
+    ),
+    (
+        "cargo bench --bench plumbing",
         "cargo_finds_what_is_to_be_run_and_measured",
     ),
     ("tests/run", "the_scripts_can_be_run"),
