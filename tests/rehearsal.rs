@@ -339,7 +339,8 @@ fn the_demonstration_shows_the_main_job() {
         let row = accounts.lines().find(|line| line.contains(label));
         row.unwrap_or_default().to_owned()
     };
-    assert!(view(" one ").contains("limited until 23:16"), "{shown}");
+    assert!(view(" one ").contains("limited 3h 52m"), "{shown}");
+    assert!(accounts.contains("one is back at 23:16"), "{shown}");
     assert!(view(" two ").contains("ready"), "{shown}");
     assert!(
         accounts.ends_with("then codex-launch opencode\n"),
