@@ -73,7 +73,8 @@ impl Drop for Way {
 }
 
 async fn measure(pretend: &Pretend) -> Result<()> {
-    let folder = tempfile::tempdir()?;
+    // Not in the system's temporary folder, which may be in memory: a mark would cost no sync.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let store = folder.path().join("store.json");
     write_store(&store, pretend)?;
 
