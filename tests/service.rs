@@ -145,13 +145,18 @@ fn answer_to(setting: &Setting, question: &str) -> String {
 #[test]
 fn what_is_not_served_is_refused_without_detail() {
     let setting = Setting::new(Script::with_accounts(1), &[]);
-    for (line, key, status) in [
-        ("CONNECT backend.example:443", "KEY", 405),
-        ("TRACE /codex/responses", "KEY", 405),
-        ("GET http://backend.example/codex/models", "KEY", 421),
-        ("GET /codex/models", "WRONG", 401),
-        ("GET /codex/..%2fwham/usage", "KEY", 404),
-        ("GET /codex/..;/wham/usage", "KEY", 404),
+    for (line, key, status, must_say) in [
+        ("CONNECT backend.example:443", "KEY", 405, "allow: GET, "),
+        ("TRACE /codex/responses", "KEY", 405, "allow: GET, "),
+        ("GET http://backend.example/codex/models", "KEY", 421, ""),
+        (
+            "GET /codex/models",
+            "WRONG",
+            401,
+            "www-authenticate: Bearer",
+        ),
+        ("GET /codex/..%2fwham/usage", "KEY", 404, ""),
+        ("GET /codex/..;/wham/usage", "KEY", 404, ""),
     ] {
         let question = format!(
             "{line} HTTP/1.1\r\nHost: HERE\r\nX-Codex-Accounts-Key: {key}\r\n\
@@ -163,6 +168,7 @@ fn what_is_not_served_is_refused_without_detail() {
             head.starts_with(&format!("HTTP/1.1 {status} ")),
             "{line}: {head}"
         );
+        assert!(head.contains(must_say), "{line}: {head}");
         assert_eq!(body, "", "{line}");
     }
     assert!(setting.pretend.seen().is_empty(), "nobody was asked");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -14,9 +14,18 @@ use crate::account::time::UnixMillis;
 pub(super) fn refusal(status: StatusCode) -> Response<String> {
     let mut response = Response::new(String::new());
     *response.status_mut() = status;
-    if status == StatusCode::UPGRADE_REQUIRED {
-        let http = HeaderValue::from_static("HTTP/1.1");
-        response.headers_mut().insert(UPGRADE, http);
+    // What these statuses must say (RFC 9110 §15.5).
+    let must = match status {
+        StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer")),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Some((ALLOW, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+        }
+        StatusCode::UPGRADE_REQUIRED => Some((UPGRADE, "HTTP/1.1")),
+        _ => None,
+    };
+    if let Some((name, value)) = must {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
     }
     response
 }
