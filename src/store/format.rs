@@ -89,15 +89,21 @@ impl Document {
         struct Versioned {
             version: u64,
         }
-        let at = |error: &serde_json::Error| Error::at(bytes, error);
-        let versioned: Versioned = serde_json::from_slice(bytes).map_err(|e| at(&e))?;
-        if versioned.version > VERSION {
-            return Err(Error::Newer {
-                version: versioned.version,
-            });
+        let parsed: Result<Self, _> = serde_json::from_slice(bytes);
+        // Only one that is not as it should be is read twice: each command reads it when it starts.
+        let version = match &parsed {
+            Ok(document) => document.version,
+            Err(_) => {
+                let versioned: Result<Versioned, _> = serde_json::from_slice(bytes);
+                versioned.map_err(|error| Error::at(bytes, &error))?.version
+            }
+        };
+        if version > VERSION {
+            return Err(Error::Newer { version });
         }
-        let mut document = serde_json::from_slice(bytes)
-            .or_else(|error| Self::parse_leniently(bytes).ok_or_else(|| at(&error)))?;
+        let mut document = parsed.or_else(|error| {
+            Self::parse_leniently(bytes).ok_or_else(|| Error::at(bytes, &error))
+        })?;
         for account in &mut document.accounts {
             account.adopt_reset_time();
         }
