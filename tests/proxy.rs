@@ -49,12 +49,14 @@ fn every_style_of_limit_fails_over() {
         Style::RetryAfterDate,
         Style::RetryAfterMs,
         Style::BodyRetryAfter,
+        Style::BodyRetryAfterMs,
         Style::NoHint,
         Style::WorkspaceMember,
         Style::InsufficientQuota,
         Style::Limit404,
         Style::FailedFirst,
         Style::FailedCreated,
+        Style::FailedThrottle,
         Style::ErrorFirst,
         Style::ErrorCreated,
     ] {
@@ -75,12 +77,18 @@ fn every_style_of_limit_fails_over() {
 
 #[test]
 fn a_limit_after_the_first_output_is_passed_on_and_recorded() {
-    let setting = Setting::new(first_limited(Style::FailedOutput), &[]);
-    let got = setting.ask();
-    assert!(got.body.contains("response.failed"), "{}", got.body);
-    assert_eq!(setting.asked(), [Some(0)]);
-    let store = setting.store();
-    assert!(store["accounts"][0]["rateLimitResetTime"].is_u64());
+    for (style, event) in [
+        (Style::FailedOutput, "response.failed"),
+        (Style::ErrorOutput, "\"type\":\"error\""),
+    ] {
+        let setting = Setting::new(first_limited(style), &[]);
+        let got = setting.ask();
+        assert!(got.body.contains(event), "{style}: {}", got.body);
+        assert_eq!(setting.asked(), [Some(0)], "{style}");
+        let store = setting.store();
+        let until = &store["accounts"][0]["rateLimitResetTime"];
+        assert!(until.is_u64(), "{style}");
+    }
 }
 
 #[test]
@@ -161,14 +169,16 @@ fn a_dead_login_is_noted_and_the_next_account_answers() {
 
 #[test]
 fn a_workspace_that_is_gone_is_disabled() {
-    let setting = Setting::new(first_answers(Style::WorkspaceGone403), &[]);
-    let got = setting.ask();
-    assert!(
-        got.body.contains("answered by two@example.com"),
-        "{}",
-        got.body
-    );
-    assert_eq!(setting.store()["accounts"][0]["enabled"], false);
+    for style in [Style::WorkspaceGone402, Style::WorkspaceGone403] {
+        let setting = Setting::new(first_answers(style), &[]);
+        let got = setting.ask();
+        assert!(
+            got.body.contains("answered by two@example.com"),
+            "{style}: {}",
+            got.body
+        );
+        assert_eq!(setting.store()["accounts"][0]["enabled"], false, "{style}");
+    }
 }
 
 #[test]
@@ -323,19 +333,18 @@ fn many_requests_at_once_renew_an_expired_token_once() {
 
 #[test]
 fn a_model_that_the_plan_does_not_include_is_asked_of_the_next_account() {
-    let setting = Setting::new(first_answers(Style::NotIncluded403), &[]);
-    let got = setting.ask();
-    assert!(
-        got.body.contains("answered by two@example.com"),
-        "{}",
-        got.body
-    );
-    let store = setting.store();
-    assert_eq!(
-        store["accounts"][0]["limits"],
-        Value::Null,
-        "that is no limit"
-    );
+    for style in [Style::NotIncluded, Style::NotIncluded403] {
+        let setting = Setting::new(first_answers(style), &[]);
+        let got = setting.ask();
+        assert!(
+            got.body.contains("answered by two@example.com"),
+            "{style}: {}",
+            got.body
+        );
+        let store = setting.store();
+        let limits = &store["accounts"][0]["limits"];
+        assert_eq!(*limits, Value::Null, "{style} is no limit");
+    }
 }
 
 #[test]

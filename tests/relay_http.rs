@@ -365,6 +365,19 @@ fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
 }
 
 #[test]
+fn a_reset_before_the_head_is_asked_again() {
+    let (reset, told) = mpsc::channel();
+    reset.send(()).expect("a channel");
+    let answer = say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    let (setting, wire) = relay_to([Turn::new("", Then::Reset(told)), answer]);
+    let mut client = Client::new(&setting);
+    client.send("POST", "/responses", "Content-Length: 2\r\n\r\n{}");
+    assert_eq!(client.answer().body, "hi");
+    assert_eq!(wire.asked().len(), 2);
+    assert_eq!(setting.store()["accounts"][0].get("limits"), None);
+}
+
+#[test]
 fn an_answer_larger_than_memory_may_be_passes_through() {
     const PIECE: usize = 1 << 20;
     const PIECES: usize = 300;
