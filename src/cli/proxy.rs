@@ -14,7 +14,6 @@ use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use super::account_pick::strategy;
 use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::shell::Shell;
@@ -64,7 +63,7 @@ pub struct ProxyCommand {
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Rotation {
     /// sticky, round-robin, least-used or step=N
-    #[arg(long, value_name = "STRATEGY", value_parser = strategy, default_value = "sticky", hide_default_value = true)]
+    #[arg(long, value_name = "STRATEGY", value_parser = args::strategy, default_value = "sticky", hide_default_value = true)]
     strategy: Strategy,
     /// Hold a request so long when every account is limited
     #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "0", hide_default_value = true)]

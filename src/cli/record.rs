@@ -125,9 +125,3 @@ impl<'a> TokenRecord<'a> {
         }
     }
 }
-
-/// A time as programs and people both read it: RFC 3339, in UTC, to the second.
-#[must_use]
-pub fn rfc3339(time: UnixMillis) -> String {
-    time.rfc3339()
-}

@@ -3,24 +3,25 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use serde::Serialize;
 
 use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::holder;
-use super::record::{Who, rfc3339};
+use super::record::Who;
 use super::shell::{self, Shell};
 use crate::account::pick::{self, Decision, Nothing, Reason, Request, Strategy};
-use crate::account::secret::{AccessToken, Secret};
+use crate::account::secret::AccessToken;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, AccountId, Extra, Lease, LoginRequired, SwitchReason, credentials};
-use crate::client::{codex, opencode};
+use crate::account::{Account, Extra, Lease, LoginRequired};
 use crate::clock::Clock;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::refresh::{self, Need, USUAL_MARGIN};
 use crate::store::{self, Absent, Document, Store, log};
+use form::Format;
+
+mod form;
 
 /// How often --wait looks whether somebody lifted a limit.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ codex-account-pick [-qhV] [--store FILE] [--strategy STRATEGY]
 )]
 pub struct AccountPick {
     /// sticky, round-robin, least-used or step=N
-    #[arg(long, value_name = "STRATEGY", value_parser = strategy, default_value = "sticky", hide_default_value = true)]
+    #[arg(long, value_name = "STRATEGY", value_parser = args::strategy, default_value = "sticky", hide_default_value = true)]
     strategy: Strategy,
     /// The model it is for: limits of other models do not count
     #[arg(long, value_name = "NAME")]
@@ -134,52 +135,6 @@ pub struct AccountPick {
     common: Common,
 }
 
-/// The forms of the answer. All but the first two hand out a fresh access token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
-    Id,
-    AccessToken,
-    Headers,
-    CurlConfig,
-    Opencode,
-    Codex,
-}
-
-impl Format {
-    const fn is_secret(self) -> bool {
-        !matches!(self, Self::Json | Self::Id)
-    }
-}
-
-/// Reads a strategy.
-///
-/// # Errors
-/// When it is none.
-pub fn strategy(text: &str) -> Result<Strategy, String> {
-    match text {
-        "sticky" => Ok(Strategy::Sticky),
-        "round-robin" => Ok(Strategy::RoundRobin),
-        "least-used" => Ok(Strategy::LeastUsed),
-        _ => text
-            .strip_prefix("step=")
-            .and_then(|points| points.parse().ok())
-            .filter(|points: &f64| points.is_finite() && *points > 0.0)
-            .map(|points| Strategy::Step { points })
-            .ok_or_else(|| "not sticky, round-robin, least-used or step=N".to_owned()),
-    }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct PickRecord<'a> {
-    #[serde(flatten)]
-    who: Who<'a>,
-    switched: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_switch_reason: Option<&'a SwitchReason>,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ExplainRecord<'a> {
@@ -211,7 +166,7 @@ impl super::Command for AccountPick {
         } else {
             self.pick(shell, store.as_ref(), &[])?
         };
-        self.print(shell, &picked)?;
+        self.format.print(shell, &picked)?;
         Ok(Code::Done)
     }
 }
@@ -248,7 +203,7 @@ impl AccountPick {
                     "waiting for account {} '{}', until {}",
                     first.index,
                     first.name,
-                    rfc3339(first.until)
+                    first.until.rfc3339()
                 ));
                 told = true;
             }
@@ -318,7 +273,7 @@ impl AccountPick {
         let decision = pick::pick(&document.accounts, document.active_index, &request, now);
         let (picked, mut news) = match &decision {
             Decision::Use { index, switch } => {
-                self.check_form(&document.accounts[*index])?;
+                self.format.check(&document.accounts[*index])?;
                 let news = pick::apply(
                     &mut document.accounts,
                     &mut document.active_index,
@@ -332,14 +287,6 @@ impl AccountPick {
         };
         news |= self.set_lease(&mut document.accounts, picked, now);
         Ok((decision, news))
-    }
-
-    /// An account that can't be handed out in the form asked for does not become the active one.
-    fn check_form(&self, account: &Account) -> Result<(), Error> {
-        match self.format {
-            Format::Id => account_id(account).map(drop),
-            _ => Ok(()),
-        }
     }
 
     /// Whether anything may be written.
@@ -435,33 +382,6 @@ impl AccountPick {
         }
     }
 
-    fn print(&self, shell: &Shell, picked: &Picked) -> Result<(), Error> {
-        let account = &picked.account;
-        match self.format {
-            Format::Json => shell.emit(&PickRecord {
-                who: Who::new(picked.index, account),
-                switched: picked.switched,
-                last_switch_reason: account.last_switch_reason.as_ref(),
-            }),
-            Format::Id => shell.print(&format!("{}\n", account_id(account)?)),
-            Format::AccessToken => {
-                let token = access_token(account)?;
-                shell.emit_secret(&Secret::new(token.expose()))
-            }
-            Format::Headers => {
-                emit_headers(shell, account, |name, value| format!("{name}: {value}"))
-            }
-            Format::CurlConfig => emit_headers(shell, account, |name, value| {
-                let quoted = value.replace('\\', r"\\").replace('"', r#"\""#);
-                format!("header = \"{name}: {quoted}\"")
-            }),
-            Format::Opencode => {
-                shell.emit(&serde_json::json!({ "openai": opencode::entry(account) }))
-            }
-            Format::Codex => shell.emit(&codex::auth(account, &rfc3339(account.refreshed_at))),
-        }
-    }
-
     fn print_reasons(&self, shell: &Shell, store: &dyn Store) -> Result<Code, Error> {
         let now = self.now(shell);
         let document = shell.read(store)?;
@@ -483,7 +403,7 @@ impl AccountPick {
 
     fn all_limited(&self, first: &FirstBack, now: UnixMillis) -> Error {
         let FirstBack { index, name, until } = first;
-        let when = rfc3339(*until);
+        let when = until.rfc3339();
         let message = match self.account {
             Some(_) => format!("account {index} '{name}' is limited until {when}"),
             None => format!(
@@ -550,54 +470,6 @@ fn expired(account: &Account) -> Error {
         format!("the access token of '{}' has expired", account.name()),
         "without --peek and --at it is renewed",
     )
-}
-
-fn account_id(account: &Account) -> Result<&AccountId, Error> {
-    account.chatgpt_account_id.as_ref().ok_or_else(|| {
-        let name = account.name();
-        Error::new(Code::No, format!("no account id of '{name}' is known"))
-    })
-}
-
-fn access_token(account: &Account) -> Result<&AccessToken, Error> {
-    account.access_token.as_ref().ok_or_else(|| {
-        let name = account.name();
-        Error::new(Code::No, format!("no access token of '{name}' is known"))
-    })
-}
-
-/// The headers that the backend wants (PROTOCOL §3).
-fn headers(account: &Account) -> Result<Vec<(&'static str, String)>, Error> {
-    // Without it the backend need not be asked.
-    access_token(account)?;
-    let headers = credentials::fields(account);
-    // A line break would begin a header of somebody else's choice.
-    match headers
-        .iter()
-        .find(|(_, value)| value.contains(char::is_control))
-    {
-        None => Ok(headers),
-        Some((name, _)) => Err(Error::new(
-            Code::Malformed,
-            format!(
-                "what '{}' has for the header {name} is no text of one line",
-                account.name()
-            ),
-        )),
-    }
-}
-
-fn emit_headers(
-    shell: &Shell,
-    account: &Account,
-    line: impl Fn(&str, &str) -> String,
-) -> Result<(), Error> {
-    let headers = headers(account)?;
-    let lines: Vec<String> = headers
-        .iter()
-        .map(|(name, value)| line(name, value))
-        .collect();
-    shell.emit_secret(&Secret::new(lines.join("\n")))
 }
 
 #[cfg(unix)]
