@@ -84,10 +84,14 @@ fn codex_survives_a_429_of_the_active_account() {
 
 #[test]
 fn codex_asks_for_a_websocket_once_and_goes_on_by_http() {
-    let (home, pretend) = first_limited();
-    let shown = home.sh(&format!("{EXEC} 'say who you are' </dev/null"));
+    let (mut home, pretend) = first_limited();
+    let ask = format!("{EXEC} 'say who you are' </dev/null");
+    let shown = home.sh(&ask);
     assert_eq!(shown.code, 0, "{shown}");
-    // A line for each attempt that fails.
+    assert!(!shown.stderr.contains("ERROR"), "{shown}");
+    // A line for each attempt that fails, for who wants to see it.
+    home.set("RUST_LOG", "error");
+    let shown = home.sh(&ask);
     let attempts = shown.stderr.matches("responses_websocket: failed");
     assert_eq!(attempts.count(), 1, "{shown}");
     assert!(!shown.stderr.contains("Reconnecting"), "{shown}");

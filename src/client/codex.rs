@@ -160,14 +160,23 @@ const PROVIDER: &str = "codex_accounts";
 /// stronger than a login of Codex's own; but only `codex exec` reads it.
 fn by_built_in_provider(relay: Relay<'_>) -> Wiring {
     let address = format!("openai_base_url=\"{}\"", relay.url);
+    let mut environment = vec![("CODEX_API_KEY", relay.key.to_owned())];
+    // It tries a WebSocket first and goes on by HTTP; that is no error that a person should see.
+    if std::env::var_os(LOG).is_none() {
+        environment.push((LOG, LOG_WITHOUT_WEBSOCKET.to_owned()));
+    }
     Wiring {
         arguments: ["-c", "model_provider=openai", "-c", &address]
             .map(OsString::from)
             .into(),
-        environment: vec![("CODEX_API_KEY", relay.key.to_owned())],
+        environment,
         placeholder: None,
     }
 }
+
+/// What Codex logs on standard error; without it, errors.
+const LOG: &str = "RUST_LOG";
+const LOG_WITHOUT_WEBSOCKET: &str = "error,codex_api::endpoint::responses_websocket=off";
 
 /// A provider of its own, with the key in a variable: it asks for no login. The name `OpenAI` keeps
 /// what Codex does only for OpenAI.
