@@ -120,10 +120,8 @@ pub fn apply(
     switch: Option<SwitchReason>,
     now: UnixMillis,
 ) -> bool {
-    const USE_IS_NEWS_AFTER_MILLIS: u64 = 60_000;
     let account = &mut accounts[index];
-    let last_used = account.last_used.as_millis();
-    let news = switch.is_some() || now.as_millis().abs_diff(last_used) >= USE_IS_NEWS_AFTER_MILLIS;
+    let news = switch.is_some() || is_news(account, now);
     if news {
         account.last_used = now;
     }
@@ -131,6 +129,16 @@ pub fn apply(
         activate(accounts, active, index, reason, now);
     }
     news | measure_week(&mut accounts[index], now)
+}
+
+/// Whether it is worth a write that an account, which stays the active one, is used now.
+#[must_use]
+pub fn is_news(account: &Account, now: UnixMillis) -> bool {
+    const USE_IS_NEWS_AFTER_MILLIS: u64 = 60_000;
+    let unmeasured = |it: &Activation| it.weekly_used_percent.is_none();
+    let weekly = account.usage.as_ref().and_then(|usage| usage.weekly(now));
+    now.as_millis().abs_diff(account.last_used.as_millis()) >= USE_IS_NEWS_AFTER_MILLIS
+        || (weekly.is_some() && account.activation.as_ref().is_some_and(unmeasured))
 }
 
 /// Notes how much of the week was used when the account became active, where that was not known

@@ -23,6 +23,9 @@ use crate::store::{self, Absent, Document, Store};
 /// A request waits so long for a change of the store, and goes on without it then.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What was learned waits so long for more, so that the store is not written for each answer.
+const GATHERING: Duration = Duration::from_millis(200);
+
 /// A store that could not be told is tried again after this.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -53,7 +56,7 @@ pub struct Pool {
 /// written.
 #[derive(Default)]
 struct Last {
-    document: Document,
+    document: Arc<Document>,
     /// The file that it was read from, as that was then.
     stamp: Option<Stamp>,
 }
@@ -166,7 +169,18 @@ impl Pool {
     pub async fn choose(self: &Arc<Self>, wanted: &Wanted) -> Choice {
         let mut document = self.read();
         let active = document.active_index;
-        let (choice, news) = self.choose_in(&mut document, wanted);
+        let decision = self.decide(&document, wanted);
+        if let Decision::Use {
+            index,
+            switch: None,
+        } = decision
+        {
+            let account = &document.accounts[index];
+            if !pick::is_news(account, self.now()) {
+                return Choice::Account(Box::new(account.clone()));
+            }
+        }
+        let (choice, news) = self.carry_out(Arc::make_mut(&mut document), decision);
         if !news {
             return choice;
         }
@@ -184,8 +198,8 @@ impl Pool {
     /// Chooses, and remembers it, without the store.
     fn choose_meanwhile(&self, wanted: &Wanted) -> Choice {
         let mut document = self.read();
-        let (choice, _) = self.choose_in(&mut document, wanted);
-        lock(&self.last).document.active_index = document.active_index;
+        let (choice, _) = self.choose_in(Arc::make_mut(&mut document), wanted);
+        Arc::make_mut(&mut lock(&self.last).document).active_index = document.active_index;
         choice
     }
 
@@ -213,7 +227,7 @@ impl Pool {
         task::spawn_blocking(move || {
             pool.change(|document| {
                 if let Some(word) = &word {
-                    record(document, word, word.heard_at);
+                    record(document, word);
                 }
                 pool.choose_in(document, &wanted).0
             })
@@ -222,7 +236,10 @@ impl Pool {
 
     /// Records what an answer said: at once for this relay, and in the store some time soon.
     pub fn record_soon(self: &Arc<Self>, word: Word) {
+        let mut last = lock(&self.last);
+        record(Arc::make_mut(&mut last.document), &word);
         let mut untold = lock(&self.untold);
+        drop(last);
         if untold.words.len() == MOST_UNTOLD {
             untold.words.remove(0);
         }
@@ -235,6 +252,7 @@ impl Pool {
     /// Tells the store, until nothing is untold.
     async fn see_to_the_untold(self: Arc<Self>) {
         loop {
+            tokio::time::sleep(GATHERING).await;
             let pool = Arc::clone(&self);
             let told = task::spawn_blocking(move || pool.tell()).await;
             if !told.unwrap_or(false) {
@@ -257,7 +275,7 @@ impl Pool {
         }
         let told = self.change(|document| {
             for word in &words {
-                record(document, word, word.heard_at);
+                record(document, word);
             }
         });
         if told.is_some() {
@@ -318,8 +336,8 @@ impl Pool {
     /// Renews those of these tokens that expire soon.
     pub async fn renew_shared(self: &Arc<Self>) {
         let now = self.now();
-        let accounts = self.read().accounts;
-        for account in accounts.iter().filter(|account| is_due(account, now)) {
+        let document = self.read();
+        for account in document.accounts.iter().filter(|it| is_due(it, now)) {
             let token = account.refresh_token.clone();
             let holders = task::spawn_blocking(move || login::holders(&token, |_| ()));
             if matches!(holders.await, Ok(Ok(holders)) if !holders.is_empty()) {
@@ -350,8 +368,12 @@ impl Pool {
 
     /// Decides in a document and notes there who is active. Whether that is worth a write.
     fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> (Choice, bool) {
-        let now = self.now();
-        let accounts = &mut document.accounts;
+        let decision = self.decide(document, wanted);
+        self.carry_out(document, decision)
+    }
+
+    fn decide(&self, document: &Document, wanted: &Wanted) -> Decision {
+        let (accounts, active, now) = (&document.accounts, document.active_index, self.now());
         let tried = |tried| identity::find_again(accounts, tried);
         let mut request = Request {
             strategy: self.strategy,
@@ -359,20 +381,25 @@ impl Pool {
             exclude: wanted.tried.iter().filter_map(tried).collect(),
             ..Request::default()
         };
-        let mut decision = pick::pick(accounts, document.active_index, &request, now);
+        let decision = pick::pick(accounts, active, &request, now);
         if decision == Decision::Nothing(Nothing::NoneAllowed) {
             // All were tried. Those that turned out to be limited will be back; those that need a
             // login will not.
             request.exclude.clear();
-            let later = pick::pick(accounts, document.active_index, &request, now);
+            let later = pick::pick(accounts, active, &request, now);
             if !matches!(later, Decision::Use { .. }) {
-                decision = later;
+                return later;
             }
         }
+        decision
+    }
+
+    fn carry_out(&self, document: &mut Document, decision: Decision) -> (Choice, bool) {
+        let accounts = &mut document.accounts;
         match decision {
             Decision::Use { index, switch } => {
                 let active = &mut document.active_index;
-                let news = pick::apply(accounts, active, index, switch, now);
+                let news = pick::apply(accounts, active, index, switch, self.now());
                 (Choice::Account(Box::new(accounts[index].clone())), news)
             }
             Decision::Limited { index, until } => {
@@ -384,35 +411,31 @@ impl Pool {
     }
 
     /// The document, with what the store was not told yet.
-    fn read(&self) -> Document {
-        let mut document = self.read_store();
-        for word in &lock(&self.untold).words {
-            record(&mut document, word, word.heard_at);
-        }
-        document
-    }
-
-    fn read_store(&self) -> Document {
+    fn read(&self) -> Arc<Document> {
         // Taken before the file is read: if it is replaced meanwhile, the next request reads again.
         let stamp = Stamp::of(self.store.path());
         let mut last = lock(&self.last);
         if stamp.is_some() && last.stamp == stamp {
-            return last.document.clone();
+            return Arc::clone(&last.document);
         }
         match self.store.read() {
             Ok(Some(mut document)) => {
                 self.remember(&mut document, &last.document);
+                for word in &lock(&self.untold).words {
+                    record(&mut document, word);
+                }
+                let document = Arc::new(document);
                 *last = Last { document, stamp };
             }
             Ok(None) => (self.complain)("the account store is gone"),
             Err(error) => (self.complain)(&error.to_string()),
         }
-        last.document.clone()
+        Arc::clone(&last.document)
     }
 
     /// Changes the document in the store. `None`: it could not be changed.
     fn change<T>(&self, change: impl Fn(&mut Document) -> T) -> Option<T> {
-        let known = lock(&self.last).document.clone();
+        let known = Arc::clone(&lock(&self.last).document);
         let changed = store::update(self.store.as_ref(), Absent::Refuse, |document| {
             self.remember(document, &known);
             let before = document.active_index;
@@ -423,7 +446,7 @@ impl Pool {
             Ok((result, before, document)) => {
                 self.log_switch(before, &document);
                 *lock(&self.last) = Last {
-                    document,
+                    document: Arc::new(document),
                     stamp: None,
                 };
                 Some(result)
@@ -463,13 +486,13 @@ impl Pool {
     }
 }
 
-fn record(document: &mut Document, word: &Word, now: UnixMillis) {
+fn record(document: &mut Document, word: &Word) {
     if let Some(index) = identity::find_again(&document.accounts, &word.account) {
         let asked = Asked {
             at: word.asked_at,
             model: word.model.as_deref(),
         };
-        document.accounts[index].record(&word.reading, asked, now);
+        document.accounts[index].record(&word.reading, asked, word.heard_at);
     }
 }
 
