@@ -15,6 +15,9 @@ const CTRL_C: &[u8] = b"\x03";
 const CTRL_Z: &[u8] = b"\x1a";
 const CTRL_BACKSLASH: &[u8] = b"\x1c";
 
+/// What a terminal is told when it has got all of a drawing.
+const WHOLE: &str = "\x1b[?2026l";
+
 #[test]
 fn watch_needs_a_terminal() {
     insta::assert_snapshot!(two().sh("codex-accounts --watch"), @"
@@ -141,11 +144,12 @@ fn watch_follows_the_size_of_the_terminal() {
     home.set("TERM", "xterm");
     home.unset("COLUMNS");
     let mut drawn = Drawn::by(&home, "sh -c 'tty >tty; exec codex-accounts --watch'");
-    drawn.wait_for("q ends");
+    // To its end, or the rest would be taken for the next one.
+    drawn.wait_for(WHOLE);
     let drawings = drawn.text.matches("\x1b[H").count();
-    home.sh("stty -F $(cat tty) cols 30 rows 9");
     drawn.text.clear();
-    drawn.wait_for("\x1b[?2026l");
+    home.sh("stty -F $(cat tty) cols 30 rows 9");
+    drawn.wait_for(WHOLE);
     assert_eq!(drawings, 1);
     let lines: Vec<String> = plain(&drawn.text);
     assert!(lines.len() <= 9, "{lines:?}");
