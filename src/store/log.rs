@@ -165,14 +165,26 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
 /// Lets the older half of the lines go.
 fn shorten(path: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
+    // Its other half begins in the middle of a line, or it is empty: others may have shortened it.
     let half = &bytes[bytes.len() / 2..];
-    let end_of_line = half.iter().position(|&b| b == b'\n').unwrap_or(0);
-    commit::replace(path, &half[end_of_line + 1..], None)
+    let whole_lines = memchr::memchr(b'\n', half).map_or(half, |end| &half[end + 1..]);
+    commit::replace(path, whole_lines, None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_file_is_shortened_to_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("switches.jsonl");
+        for (text, left) in [("", ""), ("x", "x"), ("a\nb\nc\n", "c\n")] {
+            fs::write(&path, text).unwrap();
+            shorten(&path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), left, "{text:?}");
+        }
+    }
 
     #[test]
     fn the_file_does_not_grow_without_end() {
