@@ -162,6 +162,7 @@ fn an_account_that_goes_while_it_is_asked_does_no_harm() {
         "codex-accounts remove --yes --keep-login 0",
         "codex-accounts disable 0",
         "codex-ratelimit-mark --retry-after 1h 0",
+        "codex-accounts use 1",
     ] {
         let mut script = first_limited(Style::UsageLimit);
         script.delays.insert(
