@@ -87,6 +87,8 @@ impl Stamp {
 struct Untold {
     /// The oldest first. They count already: whoever reads the document sees them in it.
     words: Vec<Word>,
+    /// How many were let go because there were too many.
+    forgotten: usize,
     /// Somebody sees to it that the store is told, and will see what is added meanwhile.
     seen_to: bool,
 }
@@ -242,6 +244,7 @@ impl Pool {
         drop(last);
         if untold.words.len() == MOST_UNTOLD {
             untold.words.remove(0);
+            untold.forgotten += 1;
         }
         untold.words.push(word);
         if !std::mem::replace(&mut untold.seen_to, true) {
@@ -269,7 +272,10 @@ impl Pool {
     /// Tells the store what is untold now. Whether it could be told.
     fn tell(&self) -> bool {
         let _alone = lock(&self.telling);
-        let words = lock(&self.untold).words.clone();
+        let (words, forgotten) = {
+            let untold = lock(&self.untold);
+            (untold.words.clone(), untold.forgotten)
+        };
         if words.is_empty() {
             return true;
         }
@@ -279,7 +285,10 @@ impl Pool {
             }
         });
         if told.is_some() {
-            lock(&self.untold).words.drain(..words.len());
+            let mut untold = lock(&self.untold);
+            // Of those that were told some may have been let go meanwhile.
+            let gone = untold.forgotten - forgotten;
+            untold.words.drain(..words.len().saturating_sub(gone));
         }
         told.is_some()
     }
