@@ -288,6 +288,8 @@ fn a_relay_that_can_not_be_used_is_told_before_the_program_runs() {
     ] {
         let shown = launch(&home, url);
         assert_eq!((shown.code, shown.stdout.as_str()), (78, ""), "{shown}");
+        let hint = "hint: use the address that codex-proxy prints\n";
+        assert!(shown.stderr.ends_with(hint), "{shown}");
     }
     let shown = home.sh("codex-launch --proxy http://127.0.0.1:1/codex --strategy sticky true");
     assert_eq!(shown.code, 2, "{shown}");

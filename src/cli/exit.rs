@@ -262,6 +262,9 @@ impl Error {
             Self::Usage(usage::Error::NotAccepted { store, .. }) => {
                 Some(log_in_again(store.as_deref()))
             }
+            Self::Endpoint(endpoint::Error::NoRelay { .. }) => {
+                Some("use the address that codex-proxy prints".to_owned())
+            }
             Self::Endpoint(_) => Some("use https, or http to 127.0.0.1".to_owned()),
             _ => None,
         }

@@ -94,13 +94,15 @@ impl Endpoint {
     /// # Errors
     /// When it is none.
     pub fn relay(setting: &'static str, value: &str) -> Result<Self, Error> {
-        let endpoint = Self::parse(setting, value)?;
-        let url = &endpoint.0;
-        let is_relay = url.scheme() == "http"
-            && url.path() == "/codex"
-            && url.username().is_empty()
-            && url.password().is_none();
-        is_relay.then_some(endpoint).ok_or_else(|| Error::NoRelay {
+        let is_relay = |endpoint: &Self| {
+            let url = &endpoint.0;
+            url.scheme() == "http"
+                && url.path() == "/codex"
+                && url.username().is_empty()
+                && url.password().is_none()
+        };
+        let endpoint = Self::parse(setting, value).ok().filter(is_relay);
+        endpoint.ok_or_else(|| Error::NoRelay {
             setting,
             value: without_userinfo(value),
         })
