@@ -6,11 +6,11 @@
 use super::answer::Answer;
 use super::grant::{Code, Refusal};
 use super::render::{error, render};
-use super::reply::Outcome;
+use super::reply::{Outcome, not_found};
 use super::script::{Consent, Interval, PretendAccount, TokenAnswer};
 use super::seen::Seen;
 use super::token::{CLIENT_ID, Tokens};
-use super::world::{World, not_found};
+use super::world::World;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use serde_json::{Value, json};

@@ -25,6 +25,7 @@ mod grant;
 mod issuer;
 mod render;
 mod reply;
+mod route;
 mod script;
 mod seen;
 mod server;

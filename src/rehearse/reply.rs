@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -76,6 +76,11 @@ impl Outcome {
         }
         self
     }
+}
+
+/// 404, in the words of the real backend.
+pub(super) fn not_found() -> Outcome {
+    Outcome::json(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
 }
 
 /// A response that is to be sent.

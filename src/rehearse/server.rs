@@ -4,6 +4,7 @@
 
 use super::clock::unix_millis;
 use super::reply::{Chunks, Outcome};
+use super::route;
 use super::script::Script;
 use super::seen::{Log, Seen};
 use super::token::Tokens;
@@ -209,7 +210,7 @@ async fn answer(
         status: None,
     };
     // Carried out before it is seen, so that who waits for a request finds its effects.
-    let act = shared.world().act(&mut seen);
+    let act = route::act(&mut shared.world(), &mut seen);
     let place = act.remember.then(|| shared.log.push(seen));
     if !act.delay.is_zero() {
         tokio::time::sleep(act.delay).await;
