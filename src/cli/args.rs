@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 
 use super::exit::{Code, Error};
-use crate::account::pick::Strategy;
 use crate::account::time::UnixMillis;
 
 /// The arguments that all commands have.
@@ -85,24 +84,6 @@ pub fn time(text: &str) -> Result<UnixMillis, String> {
     number
         .or_else(written)
         .ok_or_else(|| "not a time, like 1777936568 or 2026-05-04T23:16:08Z".to_owned())
-}
-
-/// Reads a strategy.
-///
-/// # Errors
-/// When it is none.
-pub fn strategy(text: &str) -> Result<Strategy, String> {
-    match text {
-        "sticky" => Ok(Strategy::Sticky),
-        "round-robin" => Ok(Strategy::RoundRobin),
-        "least-used" => Ok(Strategy::LeastUsed),
-        _ => text
-            .strip_prefix("step=")
-            .and_then(|points| points.parse().ok())
-            .filter(|points: &f64| points.is_finite() && *points > 0.0)
-            .map(|points| Strategy::Step { points })
-            .ok_or_else(|| "not sticky, round-robin, least-used or step=N".to_owned()),
-    }
 }
 
 /// Reads a percentage.

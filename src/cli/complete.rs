@@ -11,6 +11,7 @@ use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use super::args::Common;
 use super::shell::Shell;
 use crate::account::Account;
+use crate::account::pick::strategy;
 
 /// The environment variable by which a shell asks; its value names the shell.
 pub const VARIABLE: &str = "CODEX_ACCOUNTS_COMPLETE";
@@ -37,8 +38,7 @@ fn with_known(arg: Arg) -> Arg {
 }
 
 fn strategies() -> Vec<CompletionCandidate> {
-    let words = ["sticky", "round-robin", "least-used", "step=5"];
-    words.map(CompletionCandidate::new).into()
+    strategy::WORDS.map(CompletionCandidate::new).into()
 }
 
 /// The accounts whose name begins so; none where they can't be read.

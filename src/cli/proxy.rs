@@ -18,7 +18,7 @@ use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::shell::Shell;
 use super::{memory, record, service, signals};
-use crate::account::pick::Strategy;
+use crate::account::pick::{Strategy, strategy};
 use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
 use crate::proxy::guard::Key;
@@ -62,8 +62,7 @@ pub struct ProxyCommand {
 /// How a relay rotates: for `codex-proxy` and `codex-launch`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Rotation {
-    /// sticky, round-robin, least-used or step=N
-    #[arg(long, value_name = "STRATEGY", value_parser = args::strategy, default_value = "sticky", hide_default_value = true)]
+    #[arg(long, value_name = "STRATEGY", help = strategy::LIST, default_value = "sticky", hide_default_value = true)]
     strategy: Strategy,
     /// Hold a request so long when every account is limited
     #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "0", hide_default_value = true)]

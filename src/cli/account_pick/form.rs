@@ -4,7 +4,7 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::Picked;
+use super::choice::Picked;
 use crate::account::secret::{AccessToken, Secret};
 use crate::account::{Account, AccountId, SwitchReason, credentials};
 use crate::cli::exit::{Code, Error};

@@ -1,0 +1,86 @@
+//! Why each account would be chosen or passed over.
+
+use super::order::{allowed, rank};
+use super::{Decision, Request, pick};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, State};
+
+/// Why an account was chosen or passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is the one.
+    Chosen,
+    /// It was excluded, or another was asked for.
+    Excluded,
+    /// The person does not want it.
+    Disabled,
+    /// Its login is dead.
+    LoginRequired,
+    /// It is limited until then.
+    Limited(UnixMillis),
+    /// Its last bit is kept in reserve.
+    Reserved,
+    /// Somebody else holds it.
+    Busy,
+    /// It could be used; the strategy chose another.
+    NotNext,
+}
+
+impl Reason {
+    /// The word for it in records.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Chosen => "chosen",
+            Self::Excluded => "excluded",
+            Self::Disabled => "disabled",
+            Self::LoginRequired => "login-required",
+            Self::Limited(_) => "limited",
+            Self::Reserved => "reserved",
+            Self::Busy => "busy",
+            Self::NotNext => "not-next",
+        }
+    }
+
+    /// When the reason ends by itself, if it does.
+    #[must_use]
+    pub const fn until(self) -> Option<UnixMillis> {
+        match self {
+            Self::Limited(until) => Some(until),
+            _ => None,
+        }
+    }
+}
+
+/// Why each account would be chosen or passed over now.
+#[must_use]
+pub fn explain(
+    accounts: &[Account],
+    active: usize,
+    request: &Request<'_>,
+    now: UnixMillis,
+) -> Vec<Reason> {
+    let chosen = match pick(accounts, active, request, now) {
+        Decision::Use { index, .. } => Some(index),
+        Decision::Nothing(_) | Decision::Limited { .. } => None,
+    };
+    let reason = |index: usize| {
+        if chosen == Some(index) {
+            return Reason::Chosen;
+        }
+        if !allowed(request, index) {
+            return Reason::Excluded;
+        }
+        match accounts[index].state(request.model, now) {
+            State::Disabled => Reason::Disabled,
+            State::LoginRequired(_) => Reason::LoginRequired,
+            State::Limited { mark, .. } => Reason::Limited(mark.until),
+            State::Ready => match rank(accounts, index, request, now) {
+                (true, _) => Reason::Reserved,
+                (false, true) => Reason::Busy,
+                (false, false) => Reason::NotNext,
+            },
+        }
+    };
+    (0..accounts.len()).map(reason).collect()
+}

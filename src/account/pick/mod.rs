@@ -1,0 +1,25 @@
+//! Which account is next. A function of the accounts, the request and the time: there is no chance
+//! in it, so that the same input gives the same answer, now and whenever it is replayed.
+//!
+//! - [`request`]: what is asked for. [`decide`]: the choice, and what it is called.
+//! - `order`: who may be chosen, and who comes last. [`strategy`]: who of the rest.
+//! - `session`: which account a session has. [`explain`]: why an account was passed over.
+//! - [`activation`]: what a choice changes in the accounts.
+//!
+//! It does not know what an answer of the backend means: that stands in the accounts by then.
+
+pub mod activation;
+pub mod decide;
+pub mod explain;
+mod order;
+#[cfg(test)]
+mod properties;
+pub mod request;
+mod session;
+pub mod strategy;
+
+pub use activation::{activate, active_before, apply, is_news};
+pub use decide::{Decision, Nothing, pick};
+pub use explain::{Reason, explain};
+pub use request::Request;
+pub use strategy::Strategy;

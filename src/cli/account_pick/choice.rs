@@ -1,0 +1,220 @@
+//! The choice as a command makes it: what was asked for becomes a request, the decision is recorded,
+//! and where every account is limited it can wait.
+
+use std::time::{Duration, Instant};
+
+use super::AccountPick;
+use crate::account::Account;
+use crate::account::pick::{self, Decision, Nothing, Request};
+use crate::account::time::UnixMillis;
+use crate::cli::exit::{Code, Error};
+use crate::cli::shell::{self, Shell};
+use crate::store::{self, Absent, Document, Store, log};
+
+/// How often --wait looks whether somebody lifted a limit.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The account that was picked.
+pub(super) struct Picked {
+    pub(super) index: usize,
+    pub(super) account: Account,
+    pub(super) switched: bool,
+}
+
+/// All accounts are limited, and this one comes back first.
+struct FirstBack {
+    index: usize,
+    name: String,
+    until: UnixMillis,
+}
+
+impl AccountPick {
+    /// Picks, and waits for an account if that was asked for.
+    pub(super) fn pick(
+        &self,
+        shell: &Shell,
+        store: &dyn Store,
+        dead: &[Account],
+    ) -> Result<Picked, Error> {
+        let started = Instant::now();
+        let mut told = false;
+        loop {
+            let first = match self.pick_once(shell, store, dead)? {
+                Ok(picked) => return Ok(picked),
+                Err(first) => first,
+            };
+            let Some(patience) = self.patience(started.elapsed()) else {
+                return Err(self.all_limited(&first, shell.now()));
+            };
+            if !told {
+                shell.note(&format!(
+                    "waiting for account {} '{}', until {}",
+                    first.index,
+                    first.name,
+                    first.until.rfc3339()
+                ));
+                told = true;
+            }
+            let left = first.until.since(shell.now());
+            std::thread::sleep(left.min(LOOK_AGAIN).min(patience));
+        }
+    }
+
+    /// How much longer to wait.
+    fn patience(&self, waited: Duration) -> Option<Duration> {
+        let most = self.wait?.unwrap_or(Duration::MAX);
+        most.checked_sub(waited).filter(|left| !left.is_zero())
+    }
+
+    /// Picks as things are now, or says who comes back first.
+    fn pick_once(
+        &self,
+        shell: &Shell,
+        store: &dyn Store,
+        dead: &[Account],
+    ) -> Result<Result<Picked, FirstBack>, Error> {
+        let now = self.now(shell);
+        let mut document = shell.read(store)?;
+        let (mut decision, news) = self.decide(&mut document, dead, now)?;
+        if news && self.records() {
+            // Others may have changed it since: decide again on what is there under the lock.
+            let before;
+            (decision, before) = store::update(store, Absent::Refuse, |current| {
+                let before = current.active_index;
+                let decided = self.decide(current, dead, now);
+                document = current.clone();
+                decided.map(|(decision, _)| (decision, before))
+            })??;
+            log_switch(store, &document, before, &decision, now);
+        }
+        match decision {
+            Decision::Use { index, switch } => Ok(Ok(Picked {
+                index,
+                account: document.accounts.swap_remove(index),
+                switched: switch.is_some(),
+            })),
+            Decision::Limited { index, until } => Ok(Err(FirstBack {
+                index,
+                name: document.accounts[index].name().to_owned(),
+                until,
+            })),
+            Decision::Nothing(nothing) => Err(nothing_usable(nothing, self.account.as_deref())),
+        }
+    }
+
+    /// Decides and applies the decision to the document. Whether that is worth a write.
+    fn decide(
+        &self,
+        document: &mut Document,
+        dead: &[Account],
+        now: UnixMillis,
+    ) -> Result<(Decision, bool), Error> {
+        for account in &mut document.accounts {
+            let known = dead
+                .iter()
+                .find(|it| it.refresh_token == account.refresh_token);
+            if let Some(known) = known {
+                account.login_required.clone_from(&known.login_required);
+            }
+        }
+        let request = self.request(&document.accounts, now)?;
+        let decision = pick::pick(&document.accounts, document.active_index, &request, now);
+        let (picked, mut news) = match &decision {
+            Decision::Use { index, switch } => {
+                self.format.check(&document.accounts[*index])?;
+                let news = pick::apply(
+                    &mut document.accounts,
+                    &mut document.active_index,
+                    *index,
+                    switch.clone(),
+                    now,
+                );
+                (Some(*index), news)
+            }
+            Decision::Limited { .. } | Decision::Nothing(_) => (None, false),
+        };
+        news |= self.set_lease(&mut document.accounts, picked, now);
+        Ok((decision, news))
+    }
+
+    /// Whether anything may be written.
+    pub(super) fn records(&self) -> bool {
+        !self.peek && self.at.is_none()
+    }
+
+    pub(super) fn request(
+        &self,
+        accounts: &[Account],
+        now: UnixMillis,
+    ) -> Result<Request<'_>, Error> {
+        let find = |name: &String| shell::find(accounts, name);
+        Ok(Request {
+            strategy: self.strategy,
+            model: self.model.as_deref(),
+            only: self.account.as_ref().map(find).transpose()?,
+            exclude: self.exclude.iter().map(find).collect::<Result<_, _>>()?,
+            busy: self.busy(accounts, now),
+            reserve_percent: self.reserve,
+            session: self.session.as_deref(),
+        })
+    }
+
+    pub(super) fn now(&self, shell: &Shell) -> UnixMillis {
+        self.at.unwrap_or_else(|| shell.now())
+    }
+
+    fn all_limited(&self, first: &FirstBack, now: UnixMillis) -> Error {
+        let FirstBack { index, name, until } = first;
+        let when = until.rfc3339();
+        let message = match self.account {
+            Some(_) => format!("account {index} '{name}' is limited until {when}"),
+            None => format!(
+                "every account is limited; account {index} '{name}' comes back first, at {when}"
+            ),
+        };
+        let wait = until.since(now).as_secs_f64().ceil();
+        let hint = match self.wait {
+            Some(_) => format!("that is in {wait} s"),
+            None => format!("that is in {wait} s; --wait waits for it"),
+        };
+        Error::hinted(Code::TryLater, message, hint)
+    }
+}
+
+/// Writes a committed switch down for `codex-accounts log`, which is worth no failure.
+fn log_switch(
+    store: &dyn Store,
+    document: &Document,
+    before: usize,
+    decision: &Decision,
+    now: UnixMillis,
+) {
+    if let Decision::Use {
+        switch: Some(reason),
+        ..
+    } = decision
+    {
+        let _ = log::record_switch(store.path(), document, before, reason.clone(), now);
+    }
+}
+
+pub(super) fn nothing_usable(nothing: Nothing, asked_for: Option<&str>) -> Error {
+    match (nothing, asked_for) {
+        (Nothing::NoAccounts, _) => Error::no_accounts(),
+        (Nothing::NoneAllowed, Some(name)) => Error::hinted(
+            Code::No,
+            format!("account '{name}' is disabled or excluded"),
+            format!("codex-accounts enable '{name}'"),
+        ),
+        (Nothing::NoneAllowed, None) => Error::hinted(
+            Code::No,
+            "every account is disabled or excluded",
+            "codex-accounts enable ACCOUNT",
+        ),
+        (Nothing::LoginRequired, _) => Error::hinted(
+            Code::Refused,
+            "no account can be used without a new login",
+            "log in again with 'codex-accounts add'",
+        ),
+    }
+}

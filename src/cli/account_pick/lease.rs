@@ -1,0 +1,67 @@
+//! Leases: which accounts other processes hold, and the one that is held for this run.
+
+use std::collections::BTreeSet;
+
+use super::AccountPick;
+use crate::account::time::UnixMillis;
+use crate::account::{Account, Extra, Lease};
+use crate::cli::holder;
+
+impl AccountPick {
+    /// The process that holds the lease: the one that runs the pipeline. Nobody knows which one
+    /// that was when a decision is replayed.
+    fn holder(&self) -> Option<u32> {
+        self.pid.or_else(|| self.at.is_none().then(parent))
+    }
+
+    /// The accounts that others hold: their lease runs, and its process does too. When a decision
+    /// is replayed, it is their time alone that counts.
+    pub(super) fn busy(&self, accounts: &[Account], now: UnixMillis) -> BTreeSet<usize> {
+        let by_other = |lease: &Lease| Some(lease.pid) != self.holder();
+        let lives = |lease: &Lease| self.at.is_some() || holder::is_running(lease);
+        let held = |lease: &Lease| lease.until > now && by_other(lease) && lives(lease);
+        (0..accounts.len())
+            .filter(|&index| accounts[index].lease.as_ref().is_some_and(held))
+            .collect()
+    }
+
+    /// Leases the picked account, if that was asked for. A process holds one account: what it held
+    /// before it gives back, also where there is none for it now. Whether anything changed.
+    pub(super) fn set_lease(
+        &self,
+        accounts: &mut [Account],
+        picked: Option<usize>,
+        now: UnixMillis,
+    ) -> bool {
+        let Some((length, pid)) = self.lease.zip(self.holder()) else {
+            return false;
+        };
+        let process_start = holder::process_start(pid);
+        let mut changed = false;
+        for (index, account) in accounts.iter_mut().enumerate() {
+            let lease = if picked == Some(index) && !length.is_zero() {
+                Some(Lease {
+                    until: now.plus(length),
+                    pid,
+                    process_start,
+                    extra: Extra::new(),
+                })
+            } else {
+                account.lease.clone().filter(|lease| lease.pid != pid)
+            };
+            changed |= account.lease != lease;
+            account.lease = lease;
+        }
+        changed
+    }
+}
+
+#[cfg(unix)]
+fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+#[cfg(not(unix))]
+fn parent() -> u32 {
+    std::process::id()
+}
