@@ -1,6 +1,6 @@
 //! What time it is. The only place that asks the system clock; decisions take the time as an argument.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::account::time::UnixMillis;
 
@@ -18,16 +18,21 @@ impl Clock {
     #[must_use]
     pub fn now(self) -> UnixMillis {
         match self {
-            Self::System => {
-                SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .map_or(UnixMillis::NEVER, |since| {
-                        UnixMillis::from_millis(
-                            u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-                        )
-                    })
-            }
+            Self::System => SystemTime::now().into(),
             Self::Fixed(time) => time,
         }
+    }
+}
+
+/// A time before the epoch becomes the epoch.
+impl From<SystemTime> for UnixMillis {
+    fn from(time: SystemTime) -> Self {
+        Self::from_millis(0).plus(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+impl From<UnixMillis> for SystemTime {
+    fn from(time: UnixMillis) -> Self {
+        UNIX_EPOCH + Duration::from_millis(time.as_millis())
     }
 }

@@ -3,13 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::secret::AccessToken;
-use super::{Account, AccountId, identity};
+use super::{Account, AccountId};
 
 /// The headers that name the account and open its door, by the names that the clients give them.
 /// The first is a secret, where there is one.
 #[must_use]
 pub fn fields(account: &Account) -> Vec<(&'static str, String)> {
-    let token = account.access_token.as_ref().map(AccessToken::expose);
+    let token = account.tokens.access.as_ref().map(AccessToken::expose);
     let id = account.chatgpt_account_id.as_ref().map(AccountId::as_str);
     let fields = [
         (
@@ -19,7 +19,7 @@ pub fn fields(account: &Account) -> Vec<(&'static str, String)> {
         ("ChatGPT-Account-Id", id.map(str::to_owned)),
         (
             "x-openai-internal-codex-residency",
-            identity::claims(account).residency,
+            account.tokens.claims().residency,
         ),
     ];
     let known = |(name, value): (_, Option<String>)| Some((name, value?));

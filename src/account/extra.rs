@@ -23,6 +23,11 @@ impl Extra {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Each with what is in it.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
 }
 
 /// Their names, and nothing of what is in them.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Account;
-use super::claims::Claims;
 use super::time::UnixMillis;
 
 /// Whether both are logins of one person to one workspace (DESIGN §2, `codex-oauth-login`): by
@@ -22,7 +21,7 @@ pub fn same(one: &Account, other: &Account) -> bool {
             return a.to_lowercase() == b.to_lowercase();
         }
     }
-    one.refresh_token == other.refresh_token
+    one.tokens.refresh == other.tokens.refresh
 }
 
 /// The index that an account, as it was read before, has now. Without an account id it is told by
@@ -31,7 +30,7 @@ pub fn same(one: &Account, other: &Account) -> bool {
 pub fn find_again(accounts: &[Account], before: &Account) -> Option<usize> {
     // Of several accounts with one token it is the one that is itself.
     let is_itself = |now: &Account| {
-        now.refresh_token == before.refresh_token && now.added_at == before.added_at
+        now.tokens.refresh == before.tokens.refresh && now.added_at == before.added_at
     };
     let is_the_same = |now: &Account| same(now, before);
     accounts
@@ -42,10 +41,11 @@ pub fn find_again(accounts: &[Account], before: &Account) -> Option<usize> {
 }
 
 fn added_then(accounts: &[Account], before: &Account) -> Option<usize> {
-    if before.chatgpt_account_id.is_some() || before.added_at.is_never() {
+    if before.chatgpt_account_id.is_some() {
         return None;
     }
-    only(accounts, |now| now.added_at == before.added_at)
+    let then = before.added_at?;
+    only(accounts, |now| now.added_at == Some(then))
 }
 
 /// The index of the one that fits, if no other does.
@@ -58,10 +58,9 @@ fn only(accounts: &[Account], fits: impl Fn(&Account) -> bool) -> Option<usize> 
 /// where nothing else is known of it, so no two have the same.
 #[must_use]
 pub fn added_at(accounts: &[Account], now: UnixMillis) -> UnixMillis {
-    let last = accounts.iter().map(|account| account.added_at).max();
-    now.max(last.map_or(UnixMillis::NEVER, |last| {
-        last.plus(Duration::from_millis(1))
-    }))
+    let last = accounts.iter().filter_map(|account| account.added_at).max();
+    let after = |last: UnixMillis| now.max(last.plus(Duration::from_millis(1)));
+    last.map_or(now, after)
 }
 
 /// A number that stands for texts, the same in every version of this program: FNV-1a over the
@@ -92,31 +91,20 @@ pub fn key(account: &Account) -> u64 {
         .chatgpt_user_id
         .as_ref()
         .map_or("", |id| id.as_str());
-    fingerprint(&[account_id, user_id, &account.added_at.to_string()])
+    let added_at = account.added_at.map_or(0, UnixMillis::as_millis);
+    fingerprint(&[account_id, user_id, &added_at.to_string()])
 }
 
 /// Fills in what the account's tokens say about their owner. The workspace stays the one that is
 /// known: a login can be good for several, and an organization is only taken for one.
 pub fn learn_owner(account: &mut Account) {
-    let claims = claims(account);
+    let claims = account.tokens.claims();
     if account.chatgpt_account_id.is_none() {
         account.chatgpt_account_id = claims.account_id;
     }
     take(&mut account.chatgpt_user_id, claims.user_id);
     take(&mut account.email, claims.email);
     take(&mut account.plan_type, claims.plan_type);
-}
-
-/// What the account's tokens claim.
-#[must_use]
-pub fn claims(account: &Account) -> Claims {
-    Claims::of_login(
-        account.id_token.as_ref().map(super::IdToken::expose),
-        account
-            .access_token
-            .as_ref()
-            .map(super::AccessToken::expose),
-    )
 }
 
 fn take<T>(known: &mut Option<T>, told: Option<T>) {
@@ -150,7 +138,7 @@ pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Ad
     let known = accounts.iter().position(|known| same(known, &login));
     let Some(index) = known.or_else(|| nameless_dead(accounts, &login)) else {
         accounts.push(Account {
-            added_at: added_at(accounts, now),
+            added_at: Some(added_at(accounts, now)),
             ..login
         });
         return Admission::Added(accounts.len() - 1);
@@ -161,11 +149,7 @@ pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Ad
     take(&mut known.email, login.email);
     take(&mut known.plan_type, login.plan_type);
     take(&mut known.label, login.label);
-    take(&mut known.id_token, login.id_token);
-    known.refresh_token = login.refresh_token;
-    known.access_token = login.access_token;
-    known.expires_at = login.expires_at;
-    known.refreshed_at = login.refreshed_at;
+    known.tokens.replace(login.tokens);
     known.enabled = true;
     known.login_required = None;
     Admission::Renewed(index)
@@ -201,7 +185,7 @@ mod tests {
     #[test]
     fn without_an_id_an_account_is_found_by_its_moment_if_that_is_its_own() {
         let at = |token: &str, secs| Account {
-            added_at: UnixMillis::from_secs(secs),
+            added_at: UnixMillis::known(secs),
             ..Account::new(RefreshToken::new(token))
         };
         let before = at("used-up", 2);
@@ -253,6 +237,6 @@ mod tests {
         assert_eq!(admission, Admission::Renewed(0));
         assert_eq!(accounts[0].label.as_deref(), Some("work"));
         assert!(accounts[0].enabled);
-        assert_eq!(accounts[0].refresh_token.expose(), "new");
+        assert_eq!(accounts[0].tokens.refresh.expose(), "new");
     }
 }

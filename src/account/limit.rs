@@ -295,7 +295,7 @@ pub fn read_usage(usage: &Value, now: UnixMillis) -> Reading {
         Verdict::Limited(Limit {
             class: Class::Quota,
             reset: used_up
-                .and_then(|window| sensible(window.resets_at, now))
+                .and_then(|window| sensible(window.resets_at?, now))
                 .map(|at| Reset {
                     at,
                     source: Source::Usage,
@@ -428,7 +428,7 @@ fn reset(
             words.resets_in_seconds.and_then(after),
             Source::BodyResetsInSeconds,
         ),
-        (used_up.map(|window| window.resets_at), Source::Window),
+        (used_up.and_then(|window| window.resets_at), Source::Window),
         (
             headers.retry_after_ms.and_then(|ms| after(ms / 1000.0)),
             Source::RetryAfterMs,
@@ -581,7 +581,7 @@ fn window(
         scope,
         minutes,
         used_percent: used_percent.max(0.0),
-        resets_at: resets_at.unwrap_or(UnixMillis::NEVER),
+        resets_at,
         extra: super::Extra::new(),
     })
 }

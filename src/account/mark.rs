@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limit::{Class, LONGEST, Limit, Reading, Source, Verdict};
-use super::time::UnixMillis;
+use super::time::{self, UnixMillis};
 use super::usage::Window;
 use super::{Account, Extra, LoginRequired, Scope};
 
@@ -28,8 +28,8 @@ pub struct Mark {
     #[serde(default = "unknown_source")]
     pub source: Source,
     /// When it was seen.
-    #[serde(default)]
-    pub marked_at: UnixMillis,
+    #[serde(default, with = "time::or_zero")]
+    pub marked_at: Option<UnixMillis>,
     /// The length of the window that was used up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window_minutes: Option<u32>,
@@ -66,7 +66,7 @@ impl Mark {
             until,
             class: Class::Quota,
             source: Source::Other("rateLimitResetTime".to_owned()),
-            marked_at: UnixMillis::NEVER,
+            marked_at: None,
             window_minutes: None,
             repeats: 0,
             models: Vec::new(),
@@ -120,7 +120,7 @@ impl Account {
         if let Some(plan) = &reading.plan_type {
             self.plan_type = Some(plan.clone());
         }
-        let had_other_tokens = self.refreshed_at > asked.at;
+        let had_other_tokens = self.tokens.refreshed_at > Some(asked.at);
         match &reading.verdict {
             Verdict::Limited(limit) => return Some(self.record_limit(limit, asked, now)),
             Verdict::Ok => self.record_success(&reading.windows, asked),
@@ -134,7 +134,7 @@ impl Account {
                 });
             }
             // Whoever picks it next renews the token first.
-            Verdict::Unauthorized { .. } => self.expires_at = UnixMillis::NEVER,
+            Verdict::Unauthorized { .. } => self.tokens.expires_at = None,
             Verdict::WorkspaceGone => self.enabled = false,
             Verdict::NoEntitlement | Verdict::Server | Verdict::Other => {}
         }
@@ -153,7 +153,7 @@ impl Account {
             until: until.min(now.plus(LONGEST)),
             class: Class::Quota,
             source: Source::Hand,
-            marked_at: now,
+            marked_at: Some(now),
             window_minutes: None,
             repeats: 0,
             models: self.models_under(&scope, asked.model),
@@ -176,7 +176,7 @@ impl Account {
             until,
             class: limit.class.clone(),
             source,
-            marked_at: now,
+            marked_at: Some(now),
             window_minutes: limit.window_minutes,
             repeats,
             models: self.models_under(&limit.scope, told.chain(asked.model)),
@@ -233,7 +233,7 @@ impl Account {
             .filter(|(scope, mark)| {
                 let guess = mark.source == Source::Backoff && mark.covers(scope, asked.model);
                 !mark.by_hand()
-                    && mark.marked_at <= asked.at
+                    && mark.marked_at.is_none_or(|at| at <= asked.at)
                     && (guess || disproves(windows, scope, mark))
             })
             .map(|(scope, _)| scope.clone())
@@ -264,7 +264,7 @@ fn disproves(windows: &[Window], scope: &Scope, mark: &Mark) -> bool {
 fn guesses_before(mark: &Mark, asked: Asked<'_>, now: UnixMillis) -> u32 {
     if mark.source != Source::Backoff || now > mark.until.plus(LAST_BACKOFF) {
         0
-    } else if mark.until > now || mark.marked_at > asked.at {
+    } else if mark.until > now || mark.marked_at.is_some_and(|at| at > asked.at) {
         mark.repeats
     } else {
         mark.repeats.saturating_add(1)
@@ -311,7 +311,7 @@ mod tests {
                 scope: None,
                 minutes,
                 used_percent,
-                resets_at: UnixMillis::NEVER,
+                resets_at: None,
                 extra: Extra::new(),
             }],
             plan_type: None,
@@ -394,15 +394,15 @@ mod tests {
         });
         let unauthorized = refused(Verdict::Unauthorized { invalidated: true });
         let mut account = account();
-        account.refreshed_at = secs(1000);
-        account.expires_at = secs(5000);
+        account.tokens.refreshed_at = Some(secs(1000));
+        account.tokens.expires_at = Some(secs(5000));
         for reading in [&dead, &unauthorized] {
             account.record(reading, asked(999), secs(1001));
-            assert_eq!(account.expires_at, secs(5000));
+            assert_eq!(account.tokens.expires_at, Some(secs(5000)));
             assert_eq!(account.login_required, None);
         }
         account.record(&unauthorized, asked(1000), secs(1001));
-        assert!(account.expires_at.is_never());
+        assert_eq!(account.tokens.expires_at, None);
         account.record(&dead, asked(1000), secs(1001));
         assert!(account.login_required.is_some());
     }

@@ -36,21 +36,17 @@ pub fn merge(accounts: &mut Vec<Account>, mut other: Account, now: UnixMillis) -
             let has_no_id = |it: &Account| it.chatgpt_account_id.is_none();
             known.added_at == other.added_at && (has_no_id(known) || has_no_id(&other))
         };
-        if other.added_at.is_never() || accounts.iter().any(is_taken) {
-            other.added_at = identity::added_at(accounts, now);
+        if other.added_at.is_none() || accounts.iter().any(is_taken) {
+            other.added_at = Some(identity::added_at(accounts, now));
         }
         accounts.push(other);
         return Merged::Added(accounts.len() - 1);
     };
     let known = &mut accounts[index];
-    let merged = if known.refresh_token == other.refresh_token {
+    let merged = if known.tokens.refresh == other.tokens.refresh {
         Merged::Same(index)
     } else if is_later(&other, known) {
-        known.refresh_token = other.refresh_token;
-        known.access_token = other.access_token;
-        known.id_token = other.id_token;
-        known.expires_at = other.expires_at;
-        known.refreshed_at = other.refreshed_at;
+        known.tokens.replace(other.tokens);
         known.login_required = None;
         Merged::Renewed(index)
     } else {
@@ -65,22 +61,14 @@ pub fn merge(accounts: &mut Vec<Account>, mut other: Account, now: UnixMillis) -
 }
 
 /// Whether the tokens of the one are later than those of the other. A dead login is older than any
-/// that is not known to be older still, and so used up before it; one of which nothing is known is
-/// older than one of which something is.
+/// that is not known to be older still, and so used up before it.
 fn is_later(one: &Account, than: &Account) -> bool {
     let dead = |account: &Account| account.login_required.is_some();
-    let both = |a: UnixMillis, b: UnixMillis| (!a.is_never() && !b.is_never()).then(|| a.cmp(&b));
-    let order =
-        both(one.refreshed_at, than.refreshed_at).or_else(|| both(one.expires_at, than.expires_at));
     match (dead(one), dead(than)) {
-        (false, true) => order != Some(Ordering::Less),
+        (false, true) => one.tokens.order(&than.tokens) != Some(Ordering::Less),
         (true, false) => false,
-        _ => order.unwrap_or_else(|| known_time(one).cmp(&known_time(than))) == Ordering::Greater,
+        _ => one.tokens.is_later_than(&than.tokens),
     }
-}
-
-fn known_time(account: &Account) -> bool {
-    !account.refreshed_at.is_never() || !account.expires_at.is_never()
 }
 
 fn fill<T>(known: &mut Option<T>, told: Option<T>) {
@@ -93,6 +81,7 @@ fn fill<T>(known: &mut Option<T>, told: Option<T>) {
 mod tests {
     use super::*;
     use crate::account::secret::RefreshToken;
+    use crate::account::tokens::Tokens;
     use crate::account::{AccountId, Extra, LoginRequired, UserId};
 
     const NOW: UnixMillis = UnixMillis::from_secs(1000);
@@ -101,9 +90,11 @@ mod tests {
         Account {
             chatgpt_account_id: Some(AccountId::new("acc")),
             chatgpt_user_id: Some(UserId::new("user")),
-            refreshed_at: UnixMillis::from_secs(refreshed),
-            expires_at: UnixMillis::from_secs(expires),
-            ..Account::new(RefreshToken::new(token))
+            ..Account::of(Tokens {
+                refreshed_at: UnixMillis::known(refreshed),
+                expires_at: UnixMillis::known(expires),
+                ..Tokens::new(RefreshToken::new(token))
+            })
         }
     }
 
@@ -111,7 +102,7 @@ mod tests {
     fn merged(known: Account, other: Account) -> (Merged, String) {
         let mut accounts = vec![known];
         let merged = merge(&mut accounts, other, NOW);
-        (merged, accounts[0].refresh_token.expose().to_owned())
+        (merged, accounts[0].tokens.refresh.expose().to_owned())
     }
 
     #[test]
@@ -187,10 +178,10 @@ mod tests {
             ..Account::new(RefreshToken::new("d"))
         };
         merge(&mut accounts, other, NOW);
-        let moments = accounts.iter().map(|it| it.added_at.as_millis());
+        let moments = accounts.iter().filter_map(|it| it.added_at);
         assert_eq!(
             moments.collect::<Vec<_>>(),
-            [1_000_000, 1_000_001, 1_000_002, 1_000_003]
+            [1_000_000, 1_000_001, 1_000_002, 1_000_003].map(UnixMillis::from_millis)
         );
     }
 
@@ -210,6 +201,6 @@ mod tests {
         stranger.label = Some("MINE".into());
         assert_eq!(merge(&mut accounts, stranger, NOW), Merged::Added(1));
         assert_eq!(accounts[1].label, None);
-        assert_eq!(accounts[1].added_at, NOW);
+        assert_eq!(accounts[1].added_at, Some(NOW));
     }
 }

@@ -1,19 +1,17 @@
-//! Points in time as the store holds them: Unix milliseconds. It must not read a clock.
+//! Points in time as the store holds them: Unix milliseconds. It must not read a clock. A time that
+//! is not known is `None`; the formats that write 0 for it are read and written by [`or_zero`].
 
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A point in time, in milliseconds since the Unix epoch. Zero stands for "never".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+/// A point in time, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct UnixMillis(u64);
 
 impl UnixMillis {
-    /// The time that stands for "never".
-    pub const NEVER: Self = Self(0);
-
     /// Numbers from here on are taken for milliseconds where a unit is not given: as seconds it
     /// would be the year 5138.
     const MILLIS_FROM: u64 = 100_000_000_000;
@@ -22,6 +20,15 @@ impl UnixMillis {
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
+    }
+
+    /// From milliseconds as programs write them, with 0 for a time that is not known.
+    #[must_use]
+    pub const fn known(millis: u64) -> Option<Self> {
+        match millis {
+            0 => None,
+            millis => Some(Self(millis)),
+        }
     }
 
     /// From seconds since the Unix epoch.
@@ -58,12 +65,6 @@ impl UnixMillis {
         self.0.div_ceil(1000)
     }
 
-    /// Whether this is the time that stands for "never".
-    #[must_use]
-    pub const fn is_never(&self) -> bool {
-        self.0 == 0
-    }
-
     /// This much later; far beyond the end of time it stays there.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -95,7 +96,7 @@ impl fmt::Display for UnixMillis {
 }
 
 impl<'de> Deserialize<'de> for UnixMillis {
-    /// Other programs write this file too: a fraction is cut off and a negative time is "never".
+    /// Other programs write this file too: a fraction is cut off and a negative time becomes 0.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = serde_json::Number::deserialize(deserializer)?;
         let millis = number
@@ -104,6 +105,36 @@ impl<'de> Deserialize<'de> for UnixMillis {
             .or_else(|| number.as_f64().map(|float| float as u64))
             .unwrap_or(0);
         Ok(Self(millis))
+    }
+}
+
+/// A time that may not be known, in fields where that is written as 0. For `#[serde(with)]`, beside
+/// `default`.
+pub mod or_zero {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, UnixMillis};
+
+    /// Writes the time, or 0.
+    ///
+    /// # Errors
+    /// When the serializer fails.
+    // serde passes a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    pub fn serialize<S: Serializer>(
+        time: &Option<UnixMillis>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.unwrap_or(UnixMillis(0)).serialize(serializer)
+    }
+
+    /// Reads a time; 0 and null are none.
+    ///
+    /// # Errors
+    /// When it is no number.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<UnixMillis>, D::Error> {
+        let time = Option::<UnixMillis>::deserialize(deserializer)?;
+        Ok(time.and_then(|time| UnixMillis::known(time.0)))
     }
 }
 

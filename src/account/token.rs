@@ -27,7 +27,7 @@ impl From<Entry> for Account {
 impl From<&Account> for Entry {
     fn from(account: &Account) -> Self {
         Self {
-            refresh_token: account.refresh_token.clone(),
+            refresh_token: account.tokens.refresh.clone(),
             account_id: account.chatgpt_account_id.clone(),
         }
     }

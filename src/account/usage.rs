@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::time::UnixMillis;
+use super::time::{self, UnixMillis};
 use super::{Extra, Scope};
 
 /// The length of the weekly window, in minutes.
@@ -19,8 +19,8 @@ pub struct Usage {
     #[serde(default)]
     pub windows: Vec<Window>,
     /// When they were last seen.
-    #[serde(default)]
-    pub observed_at: UnixMillis,
+    #[serde(default, with = "time::or_zero")]
+    pub observed_at: Option<UnixMillis>,
     /// Fields that this program does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -37,9 +37,9 @@ pub struct Window {
     pub minutes: u32,
     /// How much of it is used, in percent.
     pub used_percent: f64,
-    /// When it starts anew; "never" if it was not told.
-    #[serde(default)]
-    pub resets_at: UnixMillis,
+    /// When it starts anew, if that was told.
+    #[serde(default, with = "time::or_zero")]
+    pub resets_at: Option<UnixMillis>,
     /// Fields that this program does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -55,10 +55,9 @@ impl Window {
     /// The percentage used as of now: nothing, once the window has started anew.
     #[must_use]
     pub fn used_percent_at(&self, now: UnixMillis) -> f64 {
-        if self.resets_at.is_never() || self.resets_at > now {
-            self.used_percent
-        } else {
-            0.0
+        match self.resets_at {
+            Some(reset) if reset <= now => 0.0,
+            _ => self.used_percent,
         }
     }
 }
@@ -84,7 +83,7 @@ impl Usage {
     /// Takes over a newer reading.
     pub fn update(&mut self, newer: &[Window], now: UnixMillis) {
         update(&mut self.windows, newer);
-        self.observed_at = now;
+        self.observed_at = Some(now);
     }
 
     /// How much of the weekly window is used, in percent.
@@ -99,7 +98,7 @@ impl Usage {
         const WEEK: Duration = Duration::from_secs(WEEKLY_MINUTES as u64 * 60);
         self.windows.iter().any(|window| {
             let weekly = window.scope.is_none() && window.minutes == WEEKLY_MINUTES;
-            weekly && window.resets_at > then.plus(WEEK)
+            weekly && window.resets_at > Some(then.plus(WEEK))
         })
     }
 

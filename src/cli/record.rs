@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::account::mark::Mark;
 use crate::account::secret::RefreshToken;
-use crate::account::time::UnixMillis;
+use crate::account::time::{self, UnixMillis};
 use crate::account::usage::Usage;
 use crate::account::{Account, AccountId, LoginRequired, Scope, State, SwitchReason, UserId};
 use crate::store::Document;
@@ -59,12 +59,16 @@ pub struct AccountRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     plan_type: Option<&'a str>,
     enabled: bool,
-    added_at: UnixMillis,
-    last_used: UnixMillis,
+    #[serde(with = "time::or_zero")]
+    added_at: Option<UnixMillis>,
+    #[serde(with = "time::or_zero")]
+    last_used: Option<UnixMillis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_switch_reason: Option<&'a SwitchReason>,
-    expires_at: UnixMillis,
-    refreshed_at: UnixMillis,
+    #[serde(with = "time::or_zero")]
+    expires_at: Option<UnixMillis>,
+    #[serde(with = "time::or_zero")]
+    refreshed_at: Option<UnixMillis>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     limits: &'a BTreeMap<Scope, Mark>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,8 +96,8 @@ impl<'a> AccountRecord<'a> {
             added_at: account.added_at,
             last_used: account.last_used,
             last_switch_reason: account.last_switch_reason.as_ref(),
-            expires_at: account.expires_at,
-            refreshed_at: account.refreshed_at,
+            expires_at: account.tokens.expires_at,
+            refreshed_at: account.tokens.refreshed_at,
             limits: account.limits(),
             usage: account.usage.as_ref(),
             login_required: account.login_required.as_ref(),
@@ -120,7 +124,7 @@ impl<'a> TokenRecord<'a> {
         Self {
             v: VERSION,
             index,
-            refresh_token: &account.refresh_token,
+            refresh_token: &account.tokens.refresh,
             chatgpt_account_id: account.chatgpt_account_id.as_ref(),
         }
     }

@@ -17,21 +17,21 @@ use crate::store::lock::{Patience, Waiting};
 use crate::store::{self, lock_file};
 
 /// An account as Codex CLI's `auth.json`, with no refresh token: Codex can use it until it expires
-/// and has nothing to renew it with. `refreshed` is RFC 3339.
+/// and has nothing to renew it with.
 #[must_use]
-pub fn auth(account: &Account, refreshed: &str) -> Value {
-    let access = account.access_token.as_ref().map(AccessToken::expose);
+pub fn auth(account: &Account) -> Value {
+    let access = account.tokens.access.as_ref().map(AccessToken::expose);
     json!({
         "auth_mode": "chatgpt",
         "OPENAI_API_KEY": null,
         "tokens": {
             // Codex reads claims from it and refuses what is no JWT; the access token has them too.
-            "id_token": account.id_token.as_ref().map(IdToken::expose).or(access),
+            "id_token": account.tokens.id.as_ref().map(IdToken::expose).or(access),
             "access_token": access,
             "refresh_token": "",
             "account_id": account.chatgpt_account_id,
         },
-        "last_refresh": refreshed,
+        "last_refresh": account.tokens.refreshed_at.map(UnixMillis::rfc3339),
     })
 }
 
@@ -45,12 +45,10 @@ pub fn account(auth: &Value) -> Option<Account> {
             .filter(|text| !text.is_empty())
     };
     let mut account = Account::new(RefreshToken::new(text("refresh_token")?));
-    account.access_token = text("access_token").map(AccessToken::new);
-    account.id_token = text("id_token").map(IdToken::new);
+    account.tokens.access = text("access_token").map(AccessToken::new);
+    account.tokens.id = text("id_token").map(IdToken::new);
+    account.tokens.expires_at = account.tokens.claims().expires_at;
     account.chatgpt_account_id = text("account_id").map(AccountId::new);
-    account.expires_at = identity::claims(&account)
-        .expires_at
-        .unwrap_or(UnixMillis::NEVER);
     identity::learn_owner(&mut account);
     Some(account)
 }
@@ -106,7 +104,7 @@ impl LoginFile for AuthFile {
 
     fn renew(&self, consumed: &RefreshToken, renewed: &Account) -> Result<(), store::Error> {
         let holds_it =
-            |login: Option<Account>| login.is_some_and(|login| login.refresh_token == *consumed);
+            |login: Option<Account>| login.is_some_and(|login| login.tokens.refresh == *consumed);
         // Nothing of ours is left in the folder of somebody who has another login there, or none.
         if !holds_it(self.login()?) {
             return Ok(());
@@ -126,14 +124,19 @@ impl LoginFile for AuthFile {
 }
 
 fn renew(text: &mut Text, renewed: &Account) {
-    text.set(&["tokens", "refresh_token"], renewed.refresh_token.expose());
-    if let Some(access) = &renewed.access_token {
+    text.set(
+        &["tokens", "refresh_token"],
+        renewed.tokens.refresh.expose(),
+    );
+    if let Some(access) = &renewed.tokens.access {
         text.set(&["tokens", "access_token"], access.expose());
     }
-    if let Some(id) = &renewed.id_token {
+    if let Some(id) = &renewed.tokens.id {
         text.set(&["tokens", "id_token"], id.expose());
     }
-    text.set(&["last_refresh"], renewed.refreshed_at.rfc3339());
+    if let Some(refreshed_at) = renewed.tokens.refreshed_at {
+        text.set(&["last_refresh"], refreshed_at.rfc3339());
+    }
 }
 
 /// Points Codex CLI at a relay for one run, without touching its files.

@@ -3,14 +3,13 @@
 //! here writes.
 
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::codex;
 use super::opencode::{self, NoLogin};
 use crate::account::secret::{AccessToken, IdToken, RefreshToken};
-use crate::account::time::UnixMillis;
+use crate::account::time::{self, UnixMillis};
 use crate::account::{Account, AccountId, identity, token};
 use crate::store::{self, Document, format, lock::Waiting};
 
@@ -54,7 +53,7 @@ pub fn holders(token: &RefreshToken, waiting: Waiting) -> Result<Vec<&'static st
     for file in super::login_files(waiting)? {
         // What can't be read holds nothing that anybody can use.
         let logins = file.logins().unwrap_or_default();
-        if logins.iter().any(|login| login.refresh_token == *token) {
+        if logins.iter().any(|login| login.tokens.refresh == *token) {
             holders.push(file.client());
         }
     }
@@ -78,10 +77,8 @@ pub fn read(text: &[u8]) -> Result<Vec<Account>, Error> {
     };
     for account in &mut accounts {
         identity::learn_owner(account);
-        if account.expires_at.is_never() {
-            let expiry = identity::claims(account).expires_at;
-            account.expires_at = expiry.unwrap_or_default();
-        }
+        let expiry = account.tokens.expires_at;
+        account.tokens.expires_at = expiry.or_else(|| account.tokens.claims().expires_at);
     }
     Ok(accounts)
 }
@@ -144,30 +141,30 @@ fn read_plugin(record: &Value) -> Result<Account, Error> {
         .map(AccountId::new);
     account.email = text(record, "email").map(str::to_owned);
     account.label = text(record, "accountLabel").map(str::to_owned);
-    account.access_token = text(record, "accessToken").map(AccessToken::new);
+    account.tokens.access = text(record, "accessToken").map(AccessToken::new);
     account.enabled = record["enabled"] != false;
     account.added_at = millis(record, "addedAt");
     account.last_used = millis(record, "lastUsed");
-    account.expires_at = millis(record, "expiresAt");
+    account.tokens.expires_at = millis(record, "expiresAt");
     Ok(account)
 }
 
 /// Codex CLI's `auth.json`.
 fn read_codex(auth: &Value) -> Result<Vec<Account>, Error> {
     let mut account = codex::account(auth).ok_or(Error::NoChatGpt)?;
-    account.refreshed_at = moment(auth, "last_refresh");
+    account.tokens.refreshed_at = moment(auth, "last_refresh");
     Ok(vec![account])
 }
 
 /// CLIProxyAPI's file of one account.
 fn read_cliproxy(record: &Value) -> Result<Account, Error> {
     let mut account = named(record, "refresh_token")?;
-    account.access_token = text(record, "access_token").map(AccessToken::new);
-    account.id_token = text(record, "id_token").map(IdToken::new);
+    account.tokens.access = text(record, "access_token").map(AccessToken::new);
+    account.tokens.id = text(record, "id_token").map(IdToken::new);
     account.chatgpt_account_id = text(record, "account_id").map(AccountId::new);
     account.email = text(record, "email").map(str::to_owned);
-    account.refreshed_at = moment(record, "last_refresh");
-    account.expires_at = moment(record, "expired");
+    account.tokens.refreshed_at = moment(record, "last_refresh");
+    account.tokens.expires_at = moment(record, "expired");
     account.enabled = record["disabled"] != true;
     Ok(account)
 }
@@ -181,15 +178,14 @@ fn text<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
     record[name].as_str().filter(|text| !text.trim().is_empty())
 }
 
-fn millis(record: &Value, name: &str) -> UnixMillis {
-    UnixMillis::deserialize(&record[name]).unwrap_or_default()
+fn millis(record: &Value, name: &str) -> Option<UnixMillis> {
+    time::or_zero::deserialize(&record[name]).ok()?
 }
 
 /// RFC 3339.
-fn moment(record: &Value, name: &str) -> UnixMillis {
-    let timestamp = text(record, name).and_then(|text| text.parse::<Timestamp>().ok());
-    let millis = timestamp.and_then(|it| u64::try_from(it.as_millisecond()).ok());
-    millis.map_or(UnixMillis::NEVER, UnixMillis::from_millis)
+fn moment(record: &Value, name: &str) -> Option<UnixMillis> {
+    let timestamp: Timestamp = text(record, name)?.parse().ok()?;
+    UnixMillis::known(u64::try_from(timestamp.as_millisecond()).ok()?)
 }
 
 #[cfg(test)]
@@ -226,7 +222,7 @@ mod tests {
         for file in files {
             let found = accounts(&file);
             assert_eq!(found.len(), 1, "{file}");
-            assert_eq!(found[0].refresh_token.expose(), "r", "{file}");
+            assert_eq!(found[0].tokens.refresh.expose(), "r", "{file}");
             assert_eq!(id(&found[0]), Some("acc"), "{file}");
         }
         assert_eq!(read(b"r1|a1||r2|a2\n").unwrap().len(), 2);
@@ -240,8 +236,14 @@ mod tests {
             &json!({"type": "codex", "refresh_token": "r", "email": "a@b",
             "last_refresh": "2026-09-22T10:00:00Z", "expired": "2026-09-22T19:00:00+08:00"}),
         );
-        assert_eq!(found[0].refreshed_at, UnixMillis::from_secs(1_790_071_200));
-        assert_eq!(found[0].expires_at, UnixMillis::from_secs(1_790_074_800));
+        assert_eq!(
+            found[0].tokens.refreshed_at,
+            Some(UnixMillis::from_secs(1_790_071_200))
+        );
+        assert_eq!(
+            found[0].tokens.expires_at,
+            Some(UnixMillis::from_secs(1_790_074_800))
+        );
         let found = accounts(&json!({"version": 3, "accounts": [
             {"refreshToken": "r", "accountId": "acc", "enabled": false, "accountLabel": "work",
              "rateLimitResetTimes": {"codex": 1}}]}));

@@ -65,8 +65,8 @@ fn account(part: Entry, entry: &Value, alone: bool) -> Account {
         account.chatgpt_account_id = account
             .chatgpt_account_id
             .or_else(|| text("accountId").map(AccountId::new));
-        account.access_token = text("access").map(AccessToken::new);
-        account.expires_at = UnixMillis::from_millis(entry["expires"].as_u64().unwrap_or(0));
+        account.tokens.access = text("access").map(AccessToken::new);
+        account.tokens.expires_at = entry["expires"].as_u64().and_then(UnixMillis::known);
         crate::account::identity::learn_owner(&mut account);
     }
     account
@@ -145,11 +145,11 @@ fn renew(text: &mut Text, consumed: &RefreshToken, renewed: &Account) -> Result<
     else {
         return Ok(());
     };
-    part.refresh_token = renewed.refresh_token.clone();
+    part.refresh_token = renewed.tokens.refresh.clone();
     text.set(&[PROVIDER, "refresh"], token::encode(&parts)?.expose());
-    if let (true, Some(access)) = (alone, &renewed.access_token) {
+    if let (true, Some(access)) = (alone, &renewed.tokens.access) {
         text.set(&[PROVIDER, "access"], access.expose());
-        text.set(&[PROVIDER, "expires"], renewed.expires_at.as_millis());
+        text.set(&[PROVIDER, "expires"], expires(renewed));
     }
     Ok(())
 }
@@ -161,7 +161,7 @@ fn in_their_places(auth: &Value) -> Result<Vec<Account>, NoLogin> {
     let count = accounts.len() as u64;
     for (account, place) in accounts.iter_mut().zip(0..) {
         if count > 1 && account.chatgpt_account_id.is_none() {
-            account.added_at = UnixMillis::from_millis(count * 1000 + place);
+            account.added_at = UnixMillis::known(count * 1000 + place);
         }
     }
     Ok(accounts)
@@ -185,8 +185,8 @@ impl Store for AuthFile {
             let mut document = Document::of(known.clone());
             change(&mut document);
             for (was, is) in known.iter().zip(&document.accounts) {
-                if was.refresh_token != is.refresh_token || was.access_token != is.access_token {
-                    self.put_in_place(text, &was.refresh_token, is)?;
+                if was.tokens.are_replaced_by(&is.tokens) {
+                    self.put_in_place(text, &was.tokens.refresh, is)?;
                 }
             }
             Ok(())
@@ -230,7 +230,7 @@ impl LoginFile for AuthFile {
     }
 
     fn renew(&self, consumed: &RefreshToken, renewed: &Account) -> Result<(), store::Error> {
-        let holds_it = |login: &Account| login.refresh_token == *consumed;
+        let holds_it = |login: &Account| login.tokens.refresh == *consumed;
         if !self.logins()?.iter().any(holds_it) {
             return Ok(());
         }
@@ -253,10 +253,15 @@ pub fn entry(account: &Account) -> Value {
     json!({
         "type": "oauth",
         "refresh": NO_REFRESH,
-        "access": account.access_token.as_ref().map(AccessToken::expose),
-        "expires": account.expires_at,
+        "access": account.tokens.access.as_ref().map(AccessToken::expose),
+        "expires": expires(account),
         "accountId": account.chatgpt_account_id,
     })
+}
+
+/// As opencode writes it, which renews what it has no time of.
+fn expires(account: &Account) -> u64 {
+    account.tokens.expires_at.map_or(0, UnixMillis::as_millis)
 }
 
 /// The variable that opencode merges into its configuration last.

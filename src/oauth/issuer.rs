@@ -21,7 +21,7 @@ use url::Url;
 use crate::account::limit::{DEAD_LOGIN, error_codes};
 use crate::account::secret::{AccessToken, IdToken, RefreshToken};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, identity};
+use crate::account::{Account, identity, tokens};
 use crate::net::agent::{Agent, Unreachable};
 use crate::net::endpoint::Endpoint;
 
@@ -404,28 +404,26 @@ impl Tokens {
     /// When there was no access token. The account has the rest, and none that can be used.
     pub fn renew(self, account: &mut Account, now: UnixMillis) -> Result<(), Error> {
         let lifetime = self.expires_in();
-        let has_no_access = self.has_no_access();
-        if let Some(token) = &self.refresh_token {
-            account.refresh_token = RefreshToken::new(token.secret());
-        }
-        if self.id_token.is_some() {
-            account.id_token = self.id_token;
-        }
+        let refresh = self.refresh_token.as_ref().map_or_else(
+            || account.tokens.refresh.clone(),
+            |token| RefreshToken::new(token.secret()),
+        );
+        let access = (!self.has_no_access()).then(|| AccessToken::new(self.access_token.secret()));
         account.login_required = None;
-        account.refreshed_at = now;
-        if has_no_access {
-            account.access_token = None;
-            account.expires_at = UnixMillis::NEVER;
+        account.tokens.replace(tokens::Tokens {
+            refresh,
+            access,
+            id: self.id_token,
+            expires_at: None,
+            refreshed_at: Some(now),
+        });
+        if account.tokens.access.is_none() {
             return Err(WITHOUT_TOKENS);
         }
-        account.access_token = Some(AccessToken::new(self.access_token.secret()));
         identity::learn_owner(account);
-        account.expires_at = match lifetime {
-            Some(lifetime) => now.plus(lifetime),
-            None => identity::claims(account)
-                .expires_at
-                .unwrap_or_else(|| now.plus(USUAL_LIFETIME)),
-        };
+        let told = lifetime.map(|lifetime| now.plus(lifetime));
+        let expires_at = told.or_else(|| account.tokens.claims().expires_at);
+        account.tokens.expires_at = Some(expires_at.unwrap_or_else(|| now.plus(USUAL_LIFETIME)));
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! there, so that nobody is left with a token that is used up. A file with another login is left
 //! alone, and so is one that can't be read.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
@@ -41,11 +42,11 @@ impl Mirror {
             .flatten()
             .filter(|login| {
                 identity::same(login, account)
-                    && login.refresh_token != account.refresh_token
-                    && !consumed.contains(&login.refresh_token)
-                    && login.expires_at > account.expires_at
+                    && login.tokens.refresh != account.tokens.refresh
+                    && !consumed.contains(&login.tokens.refresh)
+                    && login.tokens.order(&account.tokens) == Some(Ordering::Greater)
             })
-            .max_by_key(|login| login.expires_at)
+            .max_by_key(|login| login.tokens.expires_at)
     }
 
     /// Puts renewed tokens where the token still is that they were got for. Notes for the person

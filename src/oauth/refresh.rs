@@ -123,8 +123,8 @@ pub fn refresh(
     let (turn, account) = Turn::take(store, before)?;
     let (account, mut notes) = turn.settle(account)?;
     let account = turn.adopt(account)?;
-    let renewed_meanwhile = account.refresh_token != before.refresh_token
-        || account.refreshed_at != before.refreshed_at;
+    let renewed_meanwhile = account.tokens.refresh != before.tokens.refresh
+        || account.tokens.refreshed_at != before.tokens.refreshed_at;
     if renewed_meanwhile && account.login_required.is_none() && serves(&account, need, clock.now())
     {
         return Ok(Refreshed {
@@ -160,7 +160,7 @@ fn finish(store: &dyn Store, before: &Account) -> Refreshed {
     }
     let settled = Turn::take(store, before).and_then(|(turn, account)| turn.settle(account));
     match settled {
-        Ok((account, notes)) if account.refresh_token == before.refresh_token => kept(notes),
+        Ok((account, notes)) if account.tokens.refresh == before.tokens.refresh => kept(notes),
         Ok((account, notes)) => Refreshed {
             account,
             how: How::Adopted,
@@ -194,7 +194,10 @@ pub(super) fn change(
 fn needs(account: &Account, need: Need, now: UnixMillis) -> bool {
     match need {
         Need::ExpiresWithin(margin) => account.fresh_token(now, margin).is_none(),
-        Need::OlderThan(age) => now.since(account.refreshed_at) > age,
+        Need::OlderThan(age) => {
+            let refreshed_at = account.tokens.refreshed_at;
+            refreshed_at.is_none_or(|at| now.since(at) > age)
+        }
         Need::Now => true,
     }
 }

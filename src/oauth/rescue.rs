@@ -46,7 +46,7 @@ impl Record {
     /// Whether it is this account's, and nobody else's.
     #[must_use]
     pub fn is_of(&self, account: &Account) -> bool {
-        self.consumed.contains(&account.refresh_token) || identity::same(&self.account, account)
+        self.consumed.contains(&account.tokens.refresh) || identity::same(&self.account, account)
     }
 }
 

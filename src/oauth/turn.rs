@@ -98,7 +98,7 @@ impl<'a> Turn<'a> {
         };
         let account = if is_later(&record, &account) {
             let mut consumed = record.consumed.clone();
-            consumed.push(account.refresh_token.clone());
+            consumed.push(account.tokens.refresh.clone());
             self.put(&account, &consumed, &record.account)?
         } else {
             account
@@ -111,7 +111,7 @@ impl<'a> Turn<'a> {
     pub(super) fn adopt(&self, account: Account) -> Result<Account, Error> {
         match self.mirror.newer(&account, &self.left(&account)) {
             Some(newer) => {
-                let replaced = [account.refresh_token.clone()];
+                let replaced = [account.tokens.refresh.clone()];
                 self.put(&account, &replaced, &newer)
             }
             None => Ok(account),
@@ -126,7 +126,7 @@ impl<'a> Turn<'a> {
         if self.store.keeps_all() {
             return None;
         }
-        verdict::of(self.lock.path(), &account.refresh_token)
+        verdict::of(self.lock.path(), &account.tokens.refresh)
     }
 
     /// Presents the refresh token and commits what comes back.
@@ -143,7 +143,7 @@ impl<'a> Turn<'a> {
             let path = self.rescue.path().to_owned();
             store::Error::Io { path, source }
         })?;
-        let tokens = match issuer.refresh(&account.refresh_token) {
+        let tokens = match issuer.refresh(&account.tokens.refresh) {
             Ok(tokens) => tokens,
             Err(error) => {
                 self.keep(&before);
@@ -153,7 +153,7 @@ impl<'a> Turn<'a> {
         let mut renewed = account.clone();
         let is_whole = tokens.renew(&mut renewed, clock.now());
         let mut consumed = self.left(account);
-        consumed.push(account.refresh_token.clone());
+        consumed.push(account.tokens.refresh.clone());
         let mut records = of_others(before, account);
         records.push(Record {
             consumed: consumed.clone(),
@@ -187,7 +187,7 @@ impl<'a> Turn<'a> {
             name: account.name().to_owned(),
             source,
         })?;
-        let how = match committed.refresh_token == renewed.refresh_token {
+        let how = match committed.tokens.refresh == renewed.tokens.refresh {
             true => How::Renewed,
             // Somebody logged in again while the issuer was asked.
             false => How::Adopted,
@@ -210,7 +210,7 @@ impl<'a> Turn<'a> {
         let put = store::update(self.store, Absent::Refuse, |document| {
             let index = identity::find_again(&document.accounts, account);
             for kept in &mut document.accounts {
-                if consumed.contains(&kept.refresh_token) {
+                if consumed.contains(&kept.tokens.refresh) {
                     take_tokens(kept, login);
                 }
             }
@@ -299,7 +299,7 @@ impl<'a> Turn<'a> {
     /// Notes that a login is dead, unless somebody logged in again while the issuer was asked.
     fn note_dead(&self, account: &Account, code: String, clock: Clock) -> Result<Refreshed, Error> {
         if !self.store.keeps_all() {
-            verdict::note(self.lock.path(), &account.refresh_token, &code);
+            verdict::note(self.lock.path(), &account.tokens.refresh, &code);
         }
         let dead = LoginRequired {
             code,
@@ -309,7 +309,7 @@ impl<'a> Turn<'a> {
         let kept = store::update(self.store, Absent::Refuse, |document| {
             let index = identity::find_again(&document.accounts, account);
             for kept in &mut document.accounts {
-                if kept.refresh_token == account.refresh_token {
+                if kept.tokens.refresh == account.tokens.refresh {
                     kept.login_required = Some(dead.clone());
                 }
             }
@@ -329,20 +329,15 @@ impl<'a> Turn<'a> {
 
 /// Puts the tokens of a login in the place of the account's.
 fn take_tokens(kept: &mut Account, login: &Account) {
-    kept.refresh_token = login.refresh_token.clone();
-    kept.access_token = login.access_token.clone();
-    kept.id_token = login.id_token.clone().or(kept.id_token.take());
-    kept.expires_at = login.expires_at;
-    kept.refreshed_at = kept.refreshed_at.max(login.refreshed_at);
+    kept.tokens.replace(login.tokens.clone());
     kept.login_required = None;
     identity::learn_owner(kept);
 }
 
 /// Whether the tokens in a record are later than the account's own.
 fn is_later(record: &Record, account: &Account) -> bool {
-    let is_used_up = record.consumed.contains(&account.refresh_token)
-        && record.account.refresh_token != account.refresh_token;
-    is_used_up || record.account.refreshed_at > account.refreshed_at
+    let tokens = &record.account.tokens;
+    tokens.follow(&account.tokens, &record.consumed)
 }
 
 fn of_others(records: Vec<Record>, account: &Account) -> Vec<Record> {
@@ -365,7 +360,7 @@ fn read_again(store: &dyn Store, before: &Account) -> Result<(Account, String), 
 /// The lock of an account: that of the first one with its token, since a token that two accounts
 /// have is still used once.
 fn lock_name(accounts: &[Account], account: &Account) -> String {
-    let holds_it = |it: &&Account| it.refresh_token == account.refresh_token;
+    let holds_it = |it: &&Account| it.tokens.refresh == account.tokens.refresh;
     let first = accounts.iter().find(holds_it).unwrap_or(account);
     format!("refresh-{:016x}", identity::key(first))
 }

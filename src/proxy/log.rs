@@ -247,7 +247,7 @@ mod tests {
         let path = folder.path().join("relay.log");
         let log = Log::in_file(&path, false).unwrap();
         let line = Line {
-            at: UnixMillis::NEVER,
+            at: UnixMillis::from_secs(1),
             request: 1,
             session: None,
             event: Event::Trouble { message: "none" },

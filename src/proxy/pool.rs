@@ -347,7 +347,7 @@ impl Pool {
         let now = self.now();
         let document = self.read();
         for account in document.accounts.iter().filter(|it| is_due(it, now)) {
-            let token = account.refresh_token.clone();
+            let token = account.tokens.refresh.clone();
             let holders = task::spawn_blocking(move || login::holders(&token, |_| ()));
             if matches!(holders.await, Ok(Ok(holders)) if !holders.is_empty()) {
                 // What is wrong was complained of; there is another time.
@@ -474,10 +474,8 @@ impl Pool {
         }
         for account in &mut document.accounts {
             if let Some(index) = identity::find_again(&known.accounts, account) {
-                let tokens = std::mem::replace(account, known.accounts[index].clone());
-                account.refresh_token = tokens.refresh_token;
-                account.access_token = tokens.access_token;
-                account.expires_at = tokens.expires_at;
+                let read = std::mem::replace(account, known.accounts[index].clone());
+                account.tokens.replace(read.tokens);
             }
         }
         if known.active_index < document.accounts.len() {
@@ -510,7 +508,10 @@ fn is_due(account: &Account, now: UnixMillis) -> bool {
     account.enabled
         && account.login_required.is_none()
         && account.fresh_token(now, AHEAD).is_none()
-        && now.since(account.refreshed_at) >= AHEAD
+        && account
+            .tokens
+            .refreshed_at
+            .is_none_or(|at| now.since(at) >= AHEAD)
 }
 
 /// What came of a change, unless it takes longer than a client should wait; it goes on then.

@@ -109,6 +109,7 @@ impl Relay {
         };
         let named = intake::Named::of(&head.headers, &body);
         let errand = Errand {
+            chosen_at: self.pool.now(),
             relay: self,
             entry,
             streams: named.stream || intake::accepts_events(&head.headers),
@@ -123,7 +124,6 @@ impl Relay {
                 body,
             },
             tries: Tries::default(),
-            chosen_at: UnixMillis::NEVER,
         };
         Ok(errand.run().await)
     }

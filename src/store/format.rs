@@ -1,10 +1,13 @@
 //! The document in the store: version 1 of the opencode plugin proposal, plus optional fields
 //! (DESIGN §3). What is not known survives at every level. It reads and writes bytes, no file.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::account::secret::RefreshToken;
 use crate::account::{Account, Extra};
 
 /// The version that is read and written.
@@ -138,11 +141,22 @@ impl Document {
     /// another took its place.
     #[must_use]
     pub fn replaces_token_of(&self, before: &Self) -> bool {
-        let is_here = |old: &Account| {
-            let mut accounts = self.accounts.iter();
-            accounts.any(|now| now.refresh_token == old.refresh_token)
-        };
-        self.accounts.len() >= before.accounts.len() && !before.accounts.iter().all(is_here)
+        fn tokens(document: &Document) -> impl Iterator<Item = &RefreshToken> {
+            let accounts = document.accounts.iter();
+            accounts.map(|account| &account.tokens.refresh)
+        }
+        if self.accounts.len() < before.accounts.len() {
+            return false;
+        }
+        // Mostly each is where it was.
+        if tokens(self)
+            .zip(tokens(before))
+            .all(|(now, old)| now == old)
+        {
+            return false;
+        }
+        let here: HashSet<&RefreshToken> = tokens(self).collect();
+        !tokens(before).all(|token| here.contains(token))
     }
 
     /// Takes an account out. Activity stays with the account that has it, or moves on to the next
@@ -165,21 +179,7 @@ impl Document {
 }
 
 /// Fields that are ours, and have a usual value or count something whole. Others are not touched.
-const WITH_DEFAULTS: [&str; 13] = [
-    "activeIndex",
-    "addedAt",
-    "enabled",
-    "expiresAt",
-    "lastUsed",
-    "limits",
-    "markedAt",
-    "models",
-    "observedAt",
-    "rateLimitResetTime",
-    "refreshedAt",
-    "resetsAt",
-    "windows",
-];
+const WITH_DEFAULTS: [&str; 5] = ["activeIndex", "enabled", "limits", "models", "windows"];
 const WHOLE: [&str; 4] = ["minutes", "pid", "repeats", "windowMinutes"];
 
 fn soften(value: &mut Value) {

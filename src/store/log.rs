@@ -193,7 +193,7 @@ mod tests {
         let mut line = Line {
             store: PathBuf::from("/store.json"),
             switch: Switch {
-                at: UnixMillis::NEVER,
+                at: UnixMillis::from_secs(1),
                 from: "x".repeat(20_000),
                 to: "personal".into(),
                 reason: SwitchReason::Rotation,

@@ -15,7 +15,7 @@ pub fn apply(
     let account = &mut accounts[index];
     let news = switch.is_some() || is_news(account, now);
     if news {
-        account.last_used = now;
+        account.last_used = Some(now);
     }
     if let Some(reason) = switch {
         activate(accounts, active, index, reason, now);
@@ -29,7 +29,9 @@ pub fn is_news(account: &Account, now: UnixMillis) -> bool {
     const USE_IS_NEWS_AFTER_MILLIS: u64 = 60_000;
     let unmeasured = |it: &Activation| it.weekly_used_percent.is_none();
     let weekly = account.usage.as_ref().and_then(|usage| usage.weekly(now));
-    now.as_millis().abs_diff(account.last_used.as_millis()) >= USE_IS_NEWS_AFTER_MILLIS
+    let is_long_ago =
+        |used: UnixMillis| now.as_millis().abs_diff(used.as_millis()) >= USE_IS_NEWS_AFTER_MILLIS;
+    account.last_used.is_none_or(is_long_ago)
         || (weekly.is_some() && account.activation.as_ref().is_some_and(unmeasured))
 }
 

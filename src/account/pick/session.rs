@@ -27,7 +27,7 @@ fn weight(key: &str, account: &Account) -> u64 {
         .unwrap_or("");
     if account_id.is_empty() && user.is_empty() {
         // Nothing else tells these apart.
-        return identity::fingerprint(&[key, account.refresh_token.expose()]);
+        return identity::fingerprint(&[key, account.tokens.refresh.expose()]);
     }
     identity::fingerprint(&[key, account_id, user])
 }

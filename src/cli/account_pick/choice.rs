@@ -112,7 +112,7 @@ impl AccountPick {
         for account in &mut document.accounts {
             let known = dead
                 .iter()
-                .find(|it| it.refresh_token == account.refresh_token);
+                .find(|it| it.tokens.refresh == account.tokens.refresh);
             if let Some(known) = known {
                 account.login_required.clone_from(&known.login_required);
             }

@@ -59,7 +59,7 @@ impl Format {
             Self::Opencode => {
                 shell.emit(&serde_json::json!({ "openai": opencode::entry(account) }))
             }
-            Self::Codex => shell.emit(&codex::auth(account, &account.refreshed_at.rfc3339())),
+            Self::Codex => shell.emit(&codex::auth(account)),
         }
     }
 }
@@ -82,7 +82,7 @@ fn account_id(account: &Account) -> Result<&AccountId, Error> {
 }
 
 fn access_token(account: &Account) -> Result<&AccessToken, Error> {
-    account.access_token.as_ref().ok_or_else(|| {
+    account.tokens.access.as_ref().ok_or_else(|| {
         let name = account.name();
         Error::new(Code::No, format!("no access token of '{name}' is known"))
     })

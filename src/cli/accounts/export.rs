@@ -46,9 +46,9 @@ impl Export {
 fn without_secrets(mut document: Document) -> Result<Vec<u8>, Error> {
     document.extra = Extra::new();
     for account in &mut document.accounts {
-        account.refresh_token = RefreshToken::new("");
-        account.access_token = None;
-        account.id_token = None;
+        account.tokens.refresh = RefreshToken::new("");
+        account.tokens.access = None;
+        account.tokens.id = None;
         account.extra = Extra::new();
     }
     let mut value = serde_json::to_value(&document).map_err(|error| Error::output(error.into()))?;

@@ -107,10 +107,6 @@ fn address(account: &Account, mark: &Mark, look: Look) -> Cell {
 }
 
 fn last_used(account: &Account, local: &Local) -> Cell {
-    let used = account.last_used;
-    if used.is_never() {
-        Cell::new(Ink::Plain, "never")
-    } else {
-        Cell::new(Ink::Plain, local.clock(used))
-    }
+    let used = account.last_used.map(|used| local.clock(used));
+    Cell::new(Ink::Plain, used.unwrap_or_else(|| "never".to_owned()))
 }

@@ -113,7 +113,7 @@ mod tests {
             scope: None,
             minutes,
             used_percent,
-            resets_at: UnixMillis::NEVER,
+            resets_at: None,
             extra: Extra::new(),
         }
     }

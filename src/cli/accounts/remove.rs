@@ -77,7 +77,7 @@ fn question(
     let Some(issuer) = issuer else {
         return Ok(format!("remove {name}?"));
     };
-    let users = login::holders(&account.refresh_token, shell.waiting())?;
+    let users = login::holders(&account.tokens.refresh, shell.waiting())?;
     let too = match users.as_slice() {
         [] => String::new(),
         users => format!(" ({} uses it too)", users.join(" and ")),
@@ -103,7 +103,7 @@ fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<Left>), 
 
 /// The account is gone already: that the issuer can't be told is no failure, but is said.
 fn end_login(shell: &Shell, issuer: &Issuer, account: &Account) {
-    let why = match issuer.revoke(&account.refresh_token) {
+    let why = match issuer.revoke(&account.tokens.refresh) {
         Ok(()) => return,
         Err(issuer::Error::Refused { code }) => format!("the issuer refuses to end it ({code})"),
         Err(error) => error.to_string(),

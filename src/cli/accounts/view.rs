@@ -345,7 +345,7 @@ impl View<'_> {
 
     /// A window that has started anew says nothing of its next reset.
     fn reset(&self, window: &Window, reset: Reset) -> Option<String> {
-        let at = Some(window.resets_at).filter(|at| *at > self.local.now())?;
+        let at = window.resets_at.filter(|at| *at > self.local.now())?;
         match reset {
             Reset::Clock => Some(self.local.clock(at)),
             Reset::Short => Some(self.local.short_clock(at)),
@@ -354,8 +354,7 @@ impl View<'_> {
     }
 
     fn age(&self, usage: Option<&Usage>) -> Cell {
-        let seen = usage.map(|usage| usage.observed_at);
-        let age = match seen.filter(|seen| !seen.is_never()) {
+        let age = match usage.and_then(|usage| usage.observed_at) {
             None => "-".to_owned(),
             Some(seen) if self.layout.age == Age::Full => self.local.age(seen),
             Some(seen) => self.local.short_age(seen),
@@ -364,7 +363,8 @@ impl View<'_> {
     }
 
     fn is_stale(&self, usage: &Usage) -> bool {
-        self.local.now().since(usage.observed_at) > STALE
+        let is_long_ago = |seen| self.local.now().since(seen) > STALE;
+        usage.observed_at.is_none_or(is_long_ago)
     }
 
     /// Whether there is a sign that has to be explained.

@@ -96,10 +96,10 @@ impl Stage {
                 };
                 let mut account = Account::new(RefreshToken::new(tokens.refresh_token));
                 account.label = Some(name);
-                account.access_token = Some(AccessToken::new(tokens.access_token));
-                account.id_token = Some(IdToken::new(tokens.id_token));
-                account.expires_at = now.plus(tokens.expires_in);
-                account.refreshed_at = now;
+                account.tokens.access = Some(AccessToken::new(tokens.access_token));
+                account.tokens.id = Some(IdToken::new(tokens.id_token));
+                account.tokens.expires_at = Some(now.plus(tokens.expires_in));
+                account.tokens.refreshed_at = Some(now);
                 identity::learn_owner(&mut account);
                 identity::admit(&mut document.accounts, account, now);
             }

@@ -38,7 +38,7 @@ fn login(shell: &Shell, document: &Document, index: usize) -> Vec<Finding> {
     let account = &document.accounts[index];
     let name = named(document, &[index]);
     let mut findings: Vec<Finding> = life(shell, account, &name, index).into_iter().collect();
-    let holders = login::holders(&account.refresh_token, shell.waiting());
+    let holders = login::holders(&account.tokens.refresh, shell.waiting());
     if holders.is_ok_and(|holders| holders.contains(&"codex")) {
         let what = format!("{name} is Codex CLI's too: its 'codex logout' ends it for both");
         findings.push(Finding::note("login", what, Mend::Nothing));
@@ -58,13 +58,13 @@ fn life(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Fi
         let what = format!("{name} is logged out ({})", dead.code);
         return Some(Finding::wrong("login", what, add()));
     }
-    let has_expired = !account.expires_at.is_never() && account.expires_at <= now;
-    if has_expired && account.refresh_token.expose().is_empty() {
+    let has_expired = account.tokens.expires_at.is_some_and(|at| at <= now);
+    if has_expired && account.tokens.refresh.expose().is_empty() {
         let what = format!("the token of {name} has expired, and there is none to renew it with");
         return Some(Finding::wrong("login", what, add()));
     }
-    let idle = now.since(account.refreshed_at);
-    if !account.refreshed_at.is_never() && idle > IDLE {
+    let idle = account.tokens.refreshed_at.map(|at| now.since(at));
+    if let Some(idle) = idle.filter(|idle| *idle > IDLE) {
         let days = idle.as_secs() / (24 * 60 * 60);
         let what = format!("{name} was not renewed for {days} days, and may be dead");
         return Some(Finding::note("login", what, refresh("--force ")));
@@ -113,7 +113,7 @@ fn duplicates(document: &Document, shell: &Shell) -> Vec<Finding> {
     for (second, account) in accounts.iter().enumerate() {
         let same = |first: &usize| {
             let first = &accounts[*first];
-            first.refresh_token == account.refresh_token || identity::same(first, account)
+            first.tokens.refresh == account.tokens.refresh || identity::same(first, account)
         };
         if let Some(first) = (0..second).find(same) {
             let what = format!("{} are one account", named(document, &[first, second]));

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 
 use super::{Finding, Mend, named};
-use crate::account::time::UnixMillis;
 use crate::account::{Account, State};
 use crate::cli::exit::Error;
 use crate::cli::shell::Shell;
@@ -55,7 +54,7 @@ fn clock(shell: &Shell, issuer: &Endpoint) -> Finding {
             Mend::Nothing,
         );
     };
-    let ours = SystemTime::UNIX_EPOCH + shell.now().since(UnixMillis::NEVER);
+    let ours = SystemTime::from(shell.now());
     let (off, how) = match ours.duration_since(theirs) {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),

@@ -35,12 +35,9 @@ pub(super) fn restore(shell: &Shell, yes: bool) -> Result<Code, Error> {
 }
 
 fn described(shell: &Shell, backup: &Backup) -> String {
-    let written = backup
-        .written
-        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    let when = written.map_or_else(String::new, |since| {
-        let at = UnixMillis::NEVER.plus(since);
-        format!(" of {}", Local::new(shell.now()).stamp(at))
+    let when = backup.written.map_or_else(String::new, |at| {
+        let local = Local::new(shell.now());
+        format!(" of {}", local.stamp(UnixMillis::from(at)))
     });
     let head = format!("'{}'{when} holds", backup.path.display());
     let mut text = printable(&head) + "\n";
