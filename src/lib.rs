@@ -8,6 +8,7 @@
 //! - [`net`]: HTTP out, the login callback, opening a browser.
 //! - [`store`]: the file.
 //! - [`account`]: the accounts and every decision about them; no I/O. [`clock`]: what time it is.
+//!   [`sys`]: what the systems do differently.
 
 pub mod account;
 pub mod cli;
@@ -18,3 +19,4 @@ pub mod oauth;
 pub mod proxy;
 pub mod rehearse;
 pub mod store;
+pub mod sys;

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["net"],
     &["store"],
     &["clock"],
-    &["account"],
+    &["account", "sys"],
 ];
 
 /// What `account`, which decides and does nothing else, must not name: the world
@@ -34,8 +34,23 @@ const IMPURE: &[&str] = &[
     "ureq",
 ];
 
-/// What only one file may name.
-const HOUSED: &[(&str, &str)] = &[("fs2", "src/store/lock.rs")];
+/// What only one place may name: a file, or a folder.
+const HOUSED: &[(&str, &str)] = &[
+    ("fs2", "src/store/lock.rs"),
+    // What the systems do differently.
+    ("filedescriptor", "src/sys/"),
+    ("libc", "src/sys/"),
+    ("listenfd", "src/sys/"),
+    ("nix", "src/sys/"),
+    ("sd_notify", "src/sys/"),
+    ("std::os", "src/sys/"),
+    ("tokio::signal", "src/sys/"),
+    ("win32job", "src/sys/"),
+    ("winapi_util", "src/sys/"),
+    ("winsafe", "src/sys/"),
+    ("target_os", "src/sys/"),
+    ("unix", "src/sys/"),
+];
 
 #[test]
 fn no_module_reaches_up() {
@@ -79,7 +94,15 @@ fn violations(path: &str, text: &str) -> Vec<String> {
             .or_else(|| not_at_home(path, named))?;
         Some(format!("{path}: `{named}`: {problem}"))
     });
-    problems.collect()
+    problems.chain(asks_for_system(path, text)).collect()
+}
+
+/// A system that is asked for by its name: that is a field's name, too.
+fn asks_for_system(path: &str, text: &str) -> Option<String> {
+    let asks = ["cfg(windows", "cfg!(windows", "cfg(not(windows"]
+        .into_iter()
+        .find(|asks| text.contains(asks))?;
+    (!path.starts_with("src/sys/")).then(|| format!("{path}: `{asks})`: only in src/sys/"))
 }
 
 /// Why this layer must not name that path of ours.
@@ -112,7 +135,8 @@ fn impure(layer: &str, named: &str) -> Option<String> {
 /// Why a library must not be named in this file.
 fn not_at_home(path: &str, named: &str) -> Option<String> {
     let (_, home) = HOUSED.iter().find(|(what, _)| has_segments(named, what))?;
-    (path != *home).then(|| format!("only in {home}"))
+    let inside = path == *home || home.ends_with('/') && path.starts_with(home);
+    (!inside).then(|| format!("only in {home}"))
 }
 
 fn has_segments(path: &str, segments: &str) -> bool {
@@ -202,6 +226,13 @@ fn steps_up_are_caught() {
         ),
         ("src/store/commit.rs", "use fs2::FileExt;"),
         (
+            "src/store/lock.rs",
+            "use std::os::unix::fs::OpenOptionsExt;",
+        ),
+        ("src/cli/proxy.rs", "#[cfg(not(unix))] fn ready() {}"),
+        ("src/cli/proxy.rs", "if cfg!(windows) {}"),
+        ("src/cli/child.rs", "use nix::{unistd::Pid, sys};"),
+        (
             "src/client/codex.rs",
             "let url = \"https://x\"; crate::oauth::refresh(url)",
         ),
@@ -231,6 +262,11 @@ fn steps_up_are_caught() {
     src/store/commit.rs: `crate::net::agent::self`: `net` is not below `store`
     src/store/commit.rs: `crate::net::agent::Agent`: `net` is not below `store`
     src/store/commit.rs: `fs2::FileExt`: only in src/store/lock.rs
+    src/store/lock.rs: `std::os::unix::fs::OpenOptionsExt`: only in src/sys/
+    src/cli/proxy.rs: `unix`: only in src/sys/
+    src/cli/proxy.rs: `cfg!(windows)`: only in src/sys/
+    src/cli/child.rs: `nix::unistd::Pid`: only in src/sys/
+    src/cli/child.rs: `nix::sys`: only in src/sys/
     src/client/codex.rs: `crate::oauth::refresh`: `oauth` is not below `client`
     src/oauth/refresh.rs: `crate::proxy`: `proxy` is not below `oauth`
     src/proxy/failover.rs: `crate::rehearse`: `rehearse` is not below `proxy`
@@ -267,6 +303,10 @@ fn what_goes_down_passes() {
             "use fs2::FileExt; use std::time::Instant;",
         ),
         ("src/cli/proxy.rs", "let it = super::proxy::run();"),
+        (
+            "src/sys/unix/file.rs",
+            "use std::os::unix::fs::MetadataExt; use nix::unistd;",
+        ),
     ];
     let found = allowed.map(|(path, text)| violations(path, text).concat());
     assert_eq!(found.concat(), "");

@@ -20,6 +20,7 @@ use crate::client::wiring::{self, Relay};
 use crate::proxy::Proxy;
 use crate::proxy::log::Log;
 use crate::store;
+use crate::sys::memory;
 
 /// Run a coding agent behind your accounts
 ///
@@ -60,7 +61,7 @@ impl super::Command for Launch {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
-        super::memory::hide();
+        memory::hide();
         match &self.proxy {
             Some(url) => self.launch_behind(url, shell),
             None => self.launch_alone(shell),

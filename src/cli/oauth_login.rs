@@ -18,10 +18,10 @@ use crate::client::opencode::AuthFile;
 use crate::net::browser;
 use crate::net::callback::Ports;
 use crate::net::endpoint::Endpoint;
-use crate::net::shield::Shield;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::login::{self, Admitted, Person, Reception, Unusable};
 use crate::oauth::{device, device::Invitation};
+use crate::sys::signals::Shield;
 
 /// A longer line is no answer to anything; it is read in pieces.
 const LONGEST_LINE: u64 = 64 << 10;

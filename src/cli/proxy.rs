@@ -8,8 +8,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::future::{FutureExt, select_all};
-use nix::sys::signal::Signal;
 use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -17,7 +15,7 @@ use tokio::sync::oneshot;
 use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::shell::Shell;
-use super::{memory, record, service, signals};
+use super::{record, service};
 use crate::account::pick::{Strategy, strategy};
 use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
@@ -25,6 +23,7 @@ use crate::proxy::guard::Key;
 use crate::proxy::log::Log;
 use crate::proxy::{Listen, Proxy, Settings};
 use crate::store::{self, Store};
+use crate::sys::{self, memory, signals, stdio};
 
 /// Relay requests, each as an account that can be used now
 ///
@@ -113,9 +112,9 @@ impl super::Command for ProxyCommand {
                 key: key.expose(),
                 pid: std::process::id(),
             })?;
-            service::ready();
+            sys::service::ready();
             end.wait().await;
-            service::stopping();
+            sys::service::stopping();
             proxy.stop().await;
             Ok(Code::Done)
         })
@@ -238,21 +237,18 @@ pub fn key_of_file(path: &Path) -> Result<Key, Error> {
 /// What ends a relay: a signal, or the end of standard input if that is a pipe. Every signal that
 /// would end the process is taken: a token that is being renewed must not be lost.
 struct End {
-    signals: Vec<signals::Taken>,
+    signals: signals::End,
     input: Option<oneshot::Receiver<()>>,
 }
 
 impl End {
     fn watch(runtime: &Runtime) -> Result<Self, Error> {
-        const ENDING: [Signal; 4] = [
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGHUP,
-            Signal::SIGQUIT,
-        ];
+        let _runtime = runtime.enter();
+        let signals = signals::End::watch();
         Ok(Self {
-            signals: signals::take(runtime, &ENDING)?,
-            input: input_is_pipe().then(watch_input),
+            signals: signals
+                .map_err(|error| Error::new(Code::Io, format!("no signals: {error}")))?,
+            input: stdio::input_is_pipe().then(watch_input),
         })
     }
 
@@ -265,21 +261,11 @@ impl End {
                 None => std::future::pending().await,
             }
         };
-        let arrivals = self.signals.iter_mut().map(|(_, arrivals)| arrivals.recv());
-        // Beside one that never comes, so that there is one where all are ignored.
-        let never = std::future::pending().boxed();
-        let signal = select_all(arrivals.map(FutureExt::boxed).chain([never]));
         tokio::select! {
             () = input => {}
-            _ = signal => {}
+            () = self.signals.wait() => {}
         }
     }
-}
-
-fn input_is_pipe() -> bool {
-    use nix::sys::stat::{SFlag, fstat};
-    fstat(io::stdin())
-        .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
 }
 
 /// A thread of its own: a read that never ends would keep the runtime from ending.

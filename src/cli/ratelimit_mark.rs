@@ -16,6 +16,8 @@ use crate::account::mark::{Asked, Mark};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, Scope, response};
 use crate::store::{self, Absent};
+use crate::sys::signals::outlive_interrupt;
+use crate::sys::stdio;
 
 /// What `--help` says after the options.
 const MORE: &str = "\
@@ -153,7 +155,7 @@ impl super::Command for RatelimitMark {
         // Before any file of ours could get that number.
         let record_to = self.tee.then(descriptor_3);
         if self.tee && !io::stdin().is_terminal() {
-            outlive_the_writer();
+            outlive_interrupt();
         }
         let accounts = shell.accounts()?;
         // A wrong name is told before a long answer is read, but its pipeline goes on.
@@ -296,46 +298,13 @@ fn exit_code(verdict: &Verdict) -> Code {
 }
 
 /// Where the record goes when standard output is taken: descriptor 3 if the caller opened it to be
-/// written to. It is that very descriptor, since a file opened anew has a place of its own in it.
+/// written to.
 fn descriptor_3() -> Box<dyn Write> {
-    #[cfg(unix)]
-    if let Some(out) = inherited_3() {
-        return Box::new(out);
+    match stdio::descriptor_3() {
+        Some(out) => Box::new(out),
+        None => Box::new(io::stderr()),
     }
-    Box::new(io::stderr())
 }
-
-#[cfg(unix)]
-fn inherited_3() -> Option<std::fs::File> {
-    use std::os::fd::{AsRawFd, RawFd};
-
-    use filedescriptor::FileDescriptor;
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-
-    struct Three;
-    impl AsRawFd for Three {
-        fn as_raw_fd(&self) -> RawFd {
-            3
-        }
-    }
-    let copy = FileDescriptor::dup(&Three).ok()?;
-    let file = copy.as_file().ok()?;
-    let flags = OFlag::from_bits_truncate(fcntl(&file, FcntlArg::F_GETFL).ok()?);
-    let mode = flags & OFlag::O_ACCMODE;
-    (mode == OFlag::O_WRONLY || mode == OFlag::O_RDWR).then_some(file)
-}
-
-/// Ctrl-C goes to all of a pipeline. Whoever writes into this one ends of it, and with that the
-/// input: what came of it until then is judged.
-#[cfg(unix)]
-fn outlive_the_writer() {
-    use nix::sys::signal::{SigSet, Signal};
-    // It fails for an invalid argument only.
-    let _ = SigSet::from_iter([Signal::SIGINT]).thread_block();
-}
-
-#[cfg(not(unix))]
-fn outlive_the_writer() {}
 
 /// Copies standard input to standard output as it arrives, and keeps it to be judged; also how the
 /// copying went. What can't be written, or has no reader any more, is judged all the same.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::shield::Shield;
+use crate::sys::signals::Shield;
 
 /// A browser that is not back by then stays in the foreground: it is open.
 const LONGEST_START: Duration = Duration::from_secs(3);

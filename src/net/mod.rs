@@ -6,4 +6,3 @@ pub mod browser;
 pub mod callback;
 pub mod endpoint;
 pub mod page;
-pub mod shield;

@@ -21,8 +21,8 @@ use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
 use crate::net::callback::{self, Answer, Bound, Event, Guest, Outcome, Ports, Server};
 use crate::net::page::Page;
-use crate::net::shield::Shield;
 use crate::store::{self, Absent, Document, Store};
+use crate::sys::signals::Shield;
 
 /// How long a person may take in the browser (DESIGN §2).
 pub const PATIENCE: Duration = Duration::from_secs(10 * 60);

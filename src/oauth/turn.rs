@@ -12,9 +12,9 @@ use super::verdict;
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, Extra, LoginRequired, identity};
 use crate::clock::Clock;
-use crate::net::shield::Shield;
 use crate::store::lock::{Lock, Patience};
 use crate::store::{self, Absent, Store};
+use crate::sys::signals::Shield;
 
 /// As long as the holder of the lock may take: half a minute for the issuer, ten seconds for the
 /// store's lock, and as much for each of the three locks of the clients' files.

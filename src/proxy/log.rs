@@ -3,7 +3,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use serde::Serialize;
 use crate::account::time::UnixMillis;
 use crate::store::commit;
 use crate::store::lock::{self, Patience};
+use crate::sys::file;
 
 /// At this size the file becomes the one before, and a new one is begun.
 const LARGEST: u64 = 1 << 20;
@@ -158,9 +158,7 @@ impl Bounded {
 
     /// Turns to the file at the path, if another relay put this one aside.
     fn follow(&mut self) -> io::Result<()> {
-        let own = self.file.metadata()?;
-        let there = fs::metadata(&self.path);
-        if !there.is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino())) {
+        if !file::is_at(&self.file, &self.path)? {
             self.file = open(&self.path)?;
         }
         Ok(())
@@ -189,9 +187,7 @@ impl Bounded {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    file::private(&mut options).open(path)
 }
 
 /// Whole milliseconds, for a line.

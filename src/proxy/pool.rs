@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::refresh::{self, Need, USUAL_MARGIN};
 use crate::store::{self, Absent, Document, Store};
+use crate::sys::file;
 
 /// A request waits so long for a change of the store, and goes on without it then.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
@@ -67,8 +68,7 @@ struct Last {
 struct Stamp {
     modified: SystemTime,
     length: u64,
-    #[cfg(unix)]
-    inode: u64,
+    id: u64,
 }
 
 impl Stamp {
@@ -77,8 +77,7 @@ impl Stamp {
         Some(Self {
             modified: metadata.modified().ok()?,
             length: metadata.len(),
-            #[cfg(unix)]
-            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
+            id: file::id(&metadata),
         })
     }
 }

@@ -2,11 +2,13 @@
 //! crash or a power cut. It knows nothing of what is in them.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+
+use crate::sys::file;
 
 /// How the names of temporary files begin. One that is left was cut off by a crash.
 pub const TEMPORARY_PREFIX: &str = ".codex-accounts-";
@@ -45,10 +47,8 @@ impl Prepared<'_> {
     /// # Errors
     /// When one of these fails; where it is the first, the file is as it was.
     pub fn put(self) -> io::Result<()> {
-        self.temporary
-            .persist(self.path)
-            .map_err(|error| error.error)?;
-        sync_folder(folder(self.path))
+        file::put(self.temporary, self.path)?;
+        file::sync_folder(folder(self.path))
     }
 }
 
@@ -100,9 +100,7 @@ pub fn backup_path(path: &Path) -> PathBuf {
 pub fn make_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder(path))
+    file::private_folder(&mut builder).create(folder(path))
 }
 
 /// The path with something after its last part.
@@ -118,14 +116,4 @@ fn folder(path: &Path) -> &Path {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }

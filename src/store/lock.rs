@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use fs2::FileExt;
 
+use crate::sys::file;
+
 /// How long to wait for a lock, and when to say that one is waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -108,7 +110,5 @@ pub fn exclusive(path: &Path, patience: Patience, waiting: Waiting) -> io::Resul
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    file::private(&mut options).open(path)
 }

@@ -13,6 +13,7 @@ use super::lock::{self, Patience};
 use super::{Document, Error, commit, state_folder};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, SwitchReason};
+use crate::sys::file;
 
 /// When the file has grown to this, in bytes, the older half of it goes: it holds some thousand
 /// lines then.
@@ -152,9 +153,7 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
     text.push('\n');
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = file::private(&mut options).open(path)?;
     file.write_all(text.as_bytes())?;
     if file.metadata()?.len() > LONGEST {
         shorten(path)?;

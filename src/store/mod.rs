@@ -17,6 +17,9 @@ pub mod restore;
 pub use format::Document;
 use lock::{Lock, Patience, Waiting};
 
+use crate::sys::rights::Rights;
+use crate::sys::{file, place};
+
 /// A place that keeps a document.
 ///
 /// Readers see the last committed document and take no lock. A change is a closure over the
@@ -106,12 +109,12 @@ pub enum Error {
         source: format::Error,
     },
     /// Others could read or write the secrets in it.
-    #[error("'{}' can be read or written by others (mode {mode:04o})", path.display())]
+    #[error("'{}' can be read or written by others (mode {rights})", path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
-        /// Its permissions.
-        mode: u32,
+        /// Who may do what with it.
+        rights: Rights,
     },
     /// Another process held the lock all the time.
     #[error("the lock '{}' was not had within {} s", path.display(), waited.as_secs())]
@@ -276,31 +279,15 @@ fn refuse_irregular(path: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// When it is such a file, or the system doesn't say.
-#[cfg(unix)]
 pub fn refuse_exposed(path: &Path, file: &fs::File) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = file
-        .metadata()
-        .map_err(Error::io(path))?
-        .permissions()
-        .mode()
-        & 0o7777;
-    if mode & 0o077 == 0 {
-        return Ok(());
+    let metadata = file.metadata().map_err(Error::io(path))?;
+    match file::rights(&metadata).filter(|rights| rights.let_others_in()) {
+        Some(rights) => Err(Error::Exposed {
+            path: path.to_owned(),
+            rights,
+        }),
+        None => Ok(()),
     }
-    Err(Error::Exposed {
-        path: path.to_owned(),
-        mode,
-    })
-}
-
-/// There is nothing to see here of who else can read it.
-///
-/// # Errors
-/// Never.
-#[cfg(not(unix))]
-pub fn refuse_exposed(_: &Path, _: &fs::File) -> Result<(), Error> {
-    Ok(())
 }
 
 /// The folder that opencode keeps its data in: `$XDG_DATA_HOME/opencode`, which is
@@ -339,9 +326,8 @@ pub fn named(store: &dyn Store) -> Option<PathBuf> {
 /// When there is no home directory.
 pub fn default_path() -> Result<PathBuf, Error> {
     const NAME: &str = "openai-codex-accounts.json";
-    if cfg!(windows) {
-        let roaming = dirs::config_dir().ok_or(Error::NoHome)?;
-        return Ok(roaming.join("opencode").join(NAME));
+    match place::roaming_data() {
+        Some(data) => Ok(data.join("opencode").join(NAME)),
+        None => Ok(opencode_data()?.join(NAME)),
     }
-    Ok(opencode_data()?.join(NAME))
 }

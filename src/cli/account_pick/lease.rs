@@ -5,20 +5,22 @@ use std::collections::BTreeSet;
 use super::AccountPick;
 use crate::account::time::UnixMillis;
 use crate::account::{Account, Extra, Lease};
-use crate::cli::holder;
+use crate::sys::process;
 
 impl AccountPick {
     /// The process that holds the lease: the one that runs the pipeline. Nobody knows which one
     /// that was when a decision is replayed.
     fn holder(&self) -> Option<u32> {
-        self.pid.or_else(|| self.at.is_none().then(parent))
+        self.pid.or_else(|| self.at.is_none().then(process::parent))
     }
 
     /// The accounts that others hold: their lease runs, and its process does too. When a decision
     /// is replayed, it is their time alone that counts.
     pub(super) fn busy(&self, accounts: &[Account], now: UnixMillis) -> BTreeSet<usize> {
         let by_other = |lease: &Lease| Some(lease.pid) != self.holder();
-        let lives = |lease: &Lease| self.at.is_some() || holder::is_running(lease);
+        let lives = |lease: &Lease| {
+            self.at.is_some() || process::is_running(lease.pid, lease.process_start)
+        };
         let held = |lease: &Lease| lease.until > now && by_other(lease) && lives(lease);
         (0..accounts.len())
             .filter(|&index| accounts[index].lease.as_ref().is_some_and(held))
@@ -36,7 +38,7 @@ impl AccountPick {
         let Some((length, pid)) = self.lease.zip(self.holder()) else {
             return false;
         };
-        let process_start = holder::process_start(pid);
+        let process_start = process::start(pid);
         let mut changed = false;
         for (index, account) in accounts.iter_mut().enumerate() {
             let lease = if picked == Some(index) && !length.is_zero() {
@@ -54,14 +56,4 @@ impl AccountPick {
         }
         changed
     }
-}
-
-#[cfg(unix)]
-fn parent() -> u32 {
-    std::os::unix::process::parent_id()
-}
-
-#[cfg(not(unix))]
-fn parent() -> u32 {
-    std::process::id()
 }

@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal};
 use clap::ColorChoice;
 use clap::builder::styling::{AnsiColor, Color, Style};
 
+use crate::sys::place::UNICODE_TERMINAL;
+
 /// Columns, where nobody says how many there are.
 const USUAL_WIDTH: usize = 80;
 
@@ -126,5 +128,5 @@ fn knows_unicode() -> bool {
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
         .unwrap_or_default()
         .to_ascii_lowercase();
-    cfg!(windows) || locale.contains("utf-8") || locale.contains("utf8")
+    UNICODE_TERMINAL || locale.contains("utf-8") || locale.contains("utf8")
 }

@@ -15,6 +15,9 @@ use super::when::Local;
 use super::{read, view};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
+use crate::sys::signals::{self, Wishes};
+use crate::sys::terminal::Hidden;
+use crate::sys::wish::Wish;
 
 /// How often the store is read again; a moment for a person, nothing for a machine.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -38,7 +41,7 @@ pub(super) fn watch(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
 }
 
 async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
-    let mut signals = signals::Signals::new().map_err(Error::output)?;
+    let mut wishes = Wishes::watch().map_err(Error::output)?;
     let mut screen = Screen::enter(shell)?;
     let mut keys = keys();
     let mut shown = String::new();
@@ -49,10 +52,10 @@ async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
             shown = drawing;
         }
         tokio::select! {
-            signal = signals.next() => match signal {
-                signals::Signal::End => return Ok(Code::Done),
-                signals::Signal::Resize => shown.clear(),
-                signals::Signal::Stop => {
+            wish = wishes.next() => match wish {
+                Wish::End => return Ok(Code::Done),
+                Wish::Resize => shown.clear(),
+                Wish::Stop => {
                     drop(screen);
                     signals::stop();
                     screen = Screen::enter(shell)?;
@@ -95,16 +98,15 @@ fn height() -> usize {
 /// The terminal's other screen, without a cursor and without what is typed, until this goes.
 struct Screen<'a> {
     shell: &'a Shell,
-    #[cfg(unix)]
-    before: Option<nix::sys::termios::Termios>,
+    /// Goes after the screen is left.
+    _hidden: Option<Hidden>,
 }
 
 impl<'a> Screen<'a> {
     fn enter(shell: &'a Shell) -> Result<Self, Error> {
         let screen = Self {
             shell,
-            #[cfg(unix)]
-            before: hide_input(),
+            _hidden: Hidden::input(),
         };
         shell.print("\x1b[?1049h\x1b[?25l")?;
         Ok(screen)
@@ -115,11 +117,6 @@ impl Drop for Screen<'_> {
     fn drop(&mut self) {
         // A terminal that is gone needs no cleaning.
         let _ = self.shell.print("\x1b[?25h\x1b[?1049l");
-        #[cfg(unix)]
-        if let Some(before) = &self.before {
-            use nix::sys::termios::{SetArg, tcsetattr};
-            let _ = tcsetattr(io::stdout(), SetArg::TCSANOW, before);
-        }
     }
 }
 
@@ -137,101 +134,4 @@ fn keys() -> mpsc::Receiver<u8> {
         });
     }
     keys
-}
-
-/// Stops the echo of keys, and lets them come without a line end. The settings before, if there are
-/// any.
-#[cfg(unix)]
-fn hide_input() -> Option<nix::sys::termios::Termios> {
-    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-    let before = tcgetattr(io::stdout()).ok()?;
-    let mut hidden = before.clone();
-    hidden
-        .local_flags
-        .remove(LocalFlags::ECHO | LocalFlags::ICANON);
-    tcsetattr(io::stdout(), SetArg::TCSANOW, &hidden).ok()?;
-    Some(before)
-}
-
-/// The signals that a view on a terminal has to heed.
-#[cfg(unix)]
-mod signals {
-    use std::io;
-
-    use nix::libc::SIGTSTP;
-    use tokio::signal::unix::{self, SignalKind, signal};
-
-    pub(super) enum Signal {
-        End,
-        Resize,
-        Stop,
-    }
-
-    pub(super) struct Signals {
-        interrupt: unix::Signal,
-        terminate: unix::Signal,
-        hangup: unix::Signal,
-        quit: unix::Signal,
-        resize: unix::Signal,
-        stop: unix::Signal,
-    }
-
-    impl Signals {
-        pub(super) fn new() -> io::Result<Self> {
-            Ok(Self {
-                interrupt: signal(SignalKind::interrupt())?,
-                terminate: signal(SignalKind::terminate())?,
-                hangup: signal(SignalKind::hangup())?,
-                quit: signal(SignalKind::quit())?,
-                resize: signal(SignalKind::window_change())?,
-                stop: signal(SignalKind::from_raw(SIGTSTP))?,
-            })
-        }
-
-        pub(super) async fn next(&mut self) -> Signal {
-            tokio::select! {
-                _ = self.interrupt.recv() => Signal::End,
-                _ = self.terminate.recv() => Signal::End,
-                _ = self.hangup.recv() => Signal::End,
-                _ = self.quit.recv() => Signal::End,
-                _ = self.resize.recv() => Signal::Resize,
-                _ = self.stop.recv() => Signal::Stop,
-            }
-        }
-    }
-
-    /// Stops until the person goes on.
-    pub(super) fn stop() {
-        // It fails for a signal that does not exist only.
-        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP);
-    }
-}
-
-/// The signals that a view on a terminal has to heed.
-#[cfg(not(unix))]
-mod signals {
-    use std::io;
-
-    #[allow(dead_code, reason = "only the end comes as a signal there")]
-    pub(super) enum Signal {
-        End,
-        Resize,
-        Stop,
-    }
-
-    pub(super) struct Signals;
-
-    impl Signals {
-        pub(super) fn new() -> io::Result<Self> {
-            Ok(Self)
-        }
-
-        pub(super) async fn next(&mut self) -> Signal {
-            // Without a way to wait for it, it ends at once.
-            let _ = tokio::signal::ctrl_c().await;
-            Signal::End
-        }
-    }
-
-    pub(super) fn stop() {}
 }

@@ -6,7 +6,6 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -20,6 +19,7 @@ use crate::cli::shell::Shell;
 use crate::client::wiring;
 use crate::rehearse::{Pretend, Script};
 use crate::store::{self, Absent, FileStore};
+use crate::sys::file;
 
 /// The folders of a home, as the XDG base directory specification names them by default, and as
 /// Codex CLI does.
@@ -72,7 +72,7 @@ impl Stage {
         let this = this.display().to_string().replace('\'', r"'\''");
         let path = self.browser();
         fs::write(&path, format!("#!/bin/sh\nexec '{this}' --follow \"$1\"\n"))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
+        file::make_runnable(&path)
     }
 
     fn browser(&self) -> PathBuf {

@@ -10,10 +10,10 @@ use crate::account::{Account, Lease, State, identity};
 use crate::cli::accounts::notes;
 use crate::cli::accounts::table::unbroken;
 use crate::cli::accounts::when::Local;
-use crate::cli::holder;
 use crate::cli::shell::Shell;
 use crate::client::login;
 use crate::store::Document;
+use crate::sys::process;
 
 /// Logins that nobody renews for longer may be dead without anybody having been told.
 const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -139,5 +139,5 @@ fn stale_leases(shell: &Shell, document: &Document) -> Option<Finding> {
 
 /// Whether nobody holds it any more.
 pub(super) fn is_stale(lease: &Lease, shell: &Shell) -> bool {
-    lease.until <= shell.now() || !holder::is_running(lease)
+    lease.until <= shell.now() || !process::is_running(lease.pid, lease.process_start)
 }

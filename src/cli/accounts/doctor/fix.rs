@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::accounts::is_stale;
 use crate::account::{Lease, SwitchReason, pick};
@@ -11,6 +11,7 @@ use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
 use crate::client::opencode;
 use crate::store::{self, Absent};
+use crate::sys::file;
 
 /// A change that loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Fix {
     /// Does it. Whether anything is different now: what can't be changed is not tried for ever.
     pub(super) fn apply(&self, shell: &Shell) -> Result<bool, Error> {
         match self {
-            Self::Private(path) => keep_private(path).map_err(|error| failed(&error)),
+            Self::Private(path) => file::make_private(path).map_err(|error| failed(&error)),
             Self::Remove(path) => match fs::remove_file(path) {
                 Ok(()) => Ok(true),
                 Err(error) => Err(failed(&error)),
@@ -82,18 +83,4 @@ fn activate(shell: &Shell) -> Result<bool, Error> {
 /// What is to be mended names the file.
 fn failed(error: &io::Error) -> Error {
     Error::new(Code::Io, error.to_string())
-}
-
-#[cfg(unix)]
-fn keep_private(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = |path: &Path| fs::metadata(path).map(|it| it.permissions().mode());
-    let before = mode(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(mode(path)? != before)
-}
-
-#[cfg(not(unix))]
-fn keep_private(_: &Path) -> io::Result<bool> {
-    Ok(false)
 }

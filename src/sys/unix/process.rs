@@ -1,20 +1,28 @@
-//! The process that holds a lease: whether it still runs. Nothing is done to a process here.
+//! Other processes: whether one still runs. Nothing is done to a process here.
 
-use crate::account::Lease;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
-/// When the process started, as the system counts it; `None` where that is not known.
-pub(super) fn process_start(pid: u32) -> Option<u64> {
+/// The process that started this one.
+#[must_use]
+pub fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+/// When a process started, as the system counts it; `None` where that is not known.
+#[must_use]
+pub fn start(pid: u32) -> Option<u64> {
     Some(look(pid)?.start)
 }
 
-/// Whether the holder of a lease still runs: it, and not a later process that was given its number.
-pub(super) fn is_running(lease: &Lease) -> bool {
-    match look(lease.pid) {
-        Some(process) => {
-            let same = |start| start == process.start;
-            !process.ended && lease.process_start.is_none_or(same)
-        }
-        None => exists(lease.pid),
+/// Whether a process still runs: the one that started then, and not a later one that was given its
+/// number.
+#[must_use]
+pub fn is_running(pid: u32, started: Option<u64>) -> bool {
+    match look(pid) {
+        Some(process) => !process.ended && started.is_none_or(|start| start == process.start),
+        None => exists(pid),
     }
 }
 
@@ -26,7 +34,7 @@ struct Process {
 }
 
 /// Reads `/proc/PID/stat` (proc_pid_stat(5)); the name in it may hold anything, up to its last `)`.
-#[cfg(target_os = "linux")]
+/// Other systems have none.
 fn look(pid: u32) -> Option<Process> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
@@ -40,24 +48,10 @@ fn look(pid: u32) -> Option<Process> {
     })
 }
 
-#[cfg(not(target_os = "linux"))]
-fn look(_: u32) -> Option<Process> {
-    None
-}
-
 /// Whether there is such a process, where no more can be seen of it.
-#[cfg(unix)]
 fn exists(pid: u32) -> bool {
-    use nix::errno::Errno;
-    use nix::sys::signal::kill;
-    use nix::unistd::Pid;
     i32::try_from(pid)
         .ok()
         .filter(|pid| *pid > 0)
         .is_some_and(|pid| kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
-}
-
-#[cfg(not(unix))]
-fn exists(_: u32) -> bool {
-    true
 }

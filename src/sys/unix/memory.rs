@@ -1,5 +1,5 @@
-//! What is in the memory of a relay is its own: tokens of every account, for as long as it runs. No
-//! other process of the person may look into it, and no core dump keeps it.
+//! The memory of this process, which may hold tokens: no other process of the person may look into
+//! it, and no core dump keeps it.
 
 use nix::sys::resource::{Resource, setrlimit};
 

@@ -1,0 +1,16 @@
+//! What the systems do differently, and nothing else knows: files, processes, signals, the child,
+//! the terminal, services. One face, and a folder for each kind of system behind it; the two have
+//! the same names. It decides nothing: what to make of a signal or of somebody's rights is said
+//! above.
+
+pub mod rights;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+pub mod wish;
+
+#[cfg(unix)]
+pub use unix::{child, file, memory, place, process, service, signals, stdio, terminal};
+#[cfg(windows)]
+pub use windows::{child, file, memory, place, process, service, signals, stdio, terminal};

@@ -1,0 +1,11 @@
+//! Linux, macOS and their kin.
+
+pub mod child;
+pub mod file;
+pub mod memory;
+pub mod place;
+pub mod process;
+pub mod service;
+pub mod signals;
+pub mod stdio;
+pub mod terminal;

@@ -1,0 +1,12 @@
+//! Where this kind of system differs from others in where things are kept.
+
+use std::path::PathBuf;
+
+/// The folder that programs keep a person's data in, where the system says so itself.
+#[must_use]
+pub fn roaming_data() -> Option<PathBuf> {
+    None
+}
+
+/// Whether a terminal shows all of Unicode, whatever the locale says.
+pub const UNICODE_TERMINAL: bool = false;

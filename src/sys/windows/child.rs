@@ -1,0 +1,54 @@
+//! A program that runs in the place of this one. Ctrl-C and Ctrl-Break go to all of a console, the
+//! program included: this process outlives them. The program ends with this one, however that
+//! ends, since it is in a job of this one's.
+
+use std::io;
+use std::os::windows::io::AsRawHandle;
+use std::process::{Child, Command};
+
+use tokio::runtime::Handle;
+use win32job::{ExtendedLimitInfo, Job};
+
+use super::signals::End;
+
+/// What the console sends, taken so that this process outlives it.
+#[derive(Debug)]
+pub struct Signals(End);
+
+impl Signals {
+    /// Takes them.
+    ///
+    /// # Errors
+    /// When the system does not give one.
+    pub fn take(runtime: &Handle) -> io::Result<Self> {
+        let _runtime = runtime.enter();
+        End::watch().map(Self)
+    }
+
+    /// Runs a program to its end, and gives its exit status as the number that a shell on Unix
+    /// would report: one that does not fit is 255.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn run(self, _: &Handle, command: &mut Command) -> io::Result<u8> {
+        let Self(_taken) = self;
+        let mut child = command.spawn()?;
+        // Without a job it is a child like any other.
+        let _job = job_of(&child);
+        let status = child.wait()?;
+        Ok(status
+            .code()
+            .map_or(u8::MAX, |code| u8::try_from(code).unwrap_or(u8::MAX)))
+    }
+}
+
+/// A job of this child's, which ends it when the job's last handle closes.
+fn job_of(child: &Child) -> Option<Job> {
+    let mut limits = ExtendedLimitInfo::new();
+    limits.limit_kill_on_job_close();
+    let job = Job::create_with_limit_info(&limits).ok()?;
+    // An address is the number that this takes.
+    job.assign_process(child.as_raw_handle().expose_provenance().cast_signed())
+        .ok()?;
+    Some(job)
+}

@@ -1,0 +1,18 @@
+//! The handles that a process starts with.
+
+use std::fs::File;
+
+use winapi_util::HandleRef;
+use winapi_util::file::typ;
+
+/// Descriptor 3: there is none, a program has its three standard handles.
+#[must_use]
+pub fn descriptor_3() -> Option<File> {
+    None
+}
+
+/// Whether standard input is a pipe: it ends with whoever holds its other end.
+#[must_use]
+pub fn input_is_pipe() -> bool {
+    typ(HandleRef::stdin()).is_ok_and(|kind| kind.is_pipe())
+}
