@@ -263,6 +263,29 @@ fn without_the_key_nobody_is_served() {
 }
 
 #[test]
+fn it_says_what_it_is_to_those_who_know_the_key() {
+    let setting = Setting::new(Script::with_accounts(1), &[]);
+    let url = setting.ready("url").replace("/codex", "");
+    let ask = |arguments: &str| {
+        let curl = format!("curl -sS {arguments} {url}/.well-known/codex-accounts");
+        setting.home.sh(&curl).stdout
+    };
+    let said = ask(&format!(
+        "-H 'Authorization: Bearer {}'",
+        setting.ready("key")
+    ));
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["name"], "codex-proxy");
+    assert_eq!(said["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(said["pid"], setting.relay.ready["pid"]);
+    assert_eq!(ask(""), "", "and to nobody else");
+    assert!(
+        setting.pretend.seen().is_empty(),
+        "the backend has no part in it"
+    );
+}
+
+#[test]
 fn the_client_credentials_stay_here_and_the_accounts_go_out() {
     let setting = Setting::new(Script::with_accounts(1), &[]);
     setting.send(

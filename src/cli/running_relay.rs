@@ -4,15 +4,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::Value;
 
 use super::exit::{Code, Error};
 use super::proxy;
 use crate::account::secret::Secret;
 use crate::net::agent::Agent;
 use crate::net::endpoint::Endpoint;
-use crate::proxy::guard::{KEY_HEADER, Key};
+use crate::proxy::guard::{IDENTITY, KEY_HEADER, Key};
 
 /// The environment variable that holds its key.
 const KEY_SETTING: &str = "CODEX_PROXY_KEY";
@@ -56,22 +56,16 @@ impl RunningRelay {
         self.key.expose()
     }
 
-    /// Asks for what a relay answers by itself: it refuses to switch protocols, to those whom it
-    /// lets in.
+    /// Asks it what it is, which it tells those whom it lets in.
     fn knock(&self) -> Result<(), Error> {
         let mut key = HeaderValue::from_str(self.key.expose()).map_err(|_| no_key())?;
         key.set_sensitive(true);
-        let headers = HeaderMap::from_iter([
-            (KEY_HEADER, key),
-            (CONNECTION, HeaderValue::from_static("upgrade")),
-            (UPGRADE, HeaderValue::from_static("websocket")),
-        ]);
-        let answer =
-            Agent::new(&self.endpoint, PATIENCE).get(&self.endpoint.at("/responses"), headers);
+        let headers = HeaderMap::from_iter([(KEY_HEADER, key)]);
         let url = &self.endpoint;
-        match answer.map(|answer| answer.status()) {
-            Ok(StatusCode::UPGRADE_REQUIRED) => Ok(()),
-            Ok(StatusCode::UNAUTHORIZED) => Err(Error::hinted(
+        let answer = Agent::new(url, PATIENCE).get(&url.at_root(IDENTITY), headers);
+        match answer {
+            Ok(answer) if answer.status() == StatusCode::OK && is_relay(answer.body()) => Ok(()),
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => Err(Error::hinted(
                 Code::Refused,
                 format!("the codex-proxy at {url} does not know this key"),
                 "the right one is in the record that it printed, or in its --key-file",
@@ -80,6 +74,11 @@ impl RunningRelay {
             Err(error) => Err(nobody(error.to_string())),
         }
     }
+}
+
+fn is_relay(answer: &[u8]) -> bool {
+    let said: Option<Value> = serde_json::from_slice(answer).ok();
+    said.is_some_and(|said| said["name"] == "codex-proxy")
 }
 
 fn nobody(message: String) -> Error {

@@ -114,6 +114,14 @@ impl Endpoint {
         format!("{}{path}", self.0.as_str().trim_end_matches('/'))
     }
 
+    /// The address of a path of this server, wherever it stands itself.
+    #[must_use]
+    pub fn at_root(&self, path: &str) -> String {
+        let mut url = self.0.clone();
+        url.set_path(path);
+        url.into()
+    }
+
     /// Whether the server is on this machine: no proxy is asked for it then.
     #[must_use]
     pub fn is_local(&self) -> bool {

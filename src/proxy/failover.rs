@@ -16,15 +16,6 @@ const MOST_WAITS: u32 = 2;
 /// How often a server in trouble is asked again, and after how long.
 const AGAIN_AFTER: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(1000)];
 
-/// What came of asking.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome<'a> {
-    /// An answer, and what it means.
-    Answer(&'a Verdict),
-    /// No answer, or one that broke off.
-    NoAnswer,
-}
-
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -71,23 +62,21 @@ impl Tries {
         self.refreshed = false;
     }
 
-    /// Decides, and takes note of the decision.
-    pub fn step(&mut self, outcome: Outcome<'_>, now: UnixMillis) -> Step {
-        match outcome {
-            Outcome::NoAnswer | Outcome::Answer(Verdict::Server) => self.again(),
-            Outcome::Answer(Verdict::Limited(limit)) if limit.class == Class::Throttle => {
+    /// Decides, and takes note of the decision. `None` is no answer, or one that broke off.
+    pub fn step(&mut self, verdict: Option<&Verdict>, now: UnixMillis) -> Step {
+        match verdict {
+            None | Some(Verdict::Server) => self.again(),
+            Some(Verdict::Limited(limit)) if limit.class == Class::Throttle => {
                 let wait = limit.reset.as_ref().map(|reset| reset.at.since(now));
                 self.throttled(wait)
             }
-            Outcome::Answer(
-                Verdict::Limited(_) | Verdict::WorkspaceGone | Verdict::NoEntitlement,
-            ) => Step::Next,
-            Outcome::Answer(Verdict::Unauthorized { invalidated }) => {
-                self.unauthorized(*invalidated)
+            Some(Verdict::Limited(_) | Verdict::WorkspaceGone | Verdict::NoEntitlement) => {
+                Step::Next
             }
+            Some(Verdict::Unauthorized { invalidated }) => self.unauthorized(*invalidated),
             // Only the issuer knows whether a login is dead: it is asked by a refresh.
-            Outcome::Answer(Verdict::LoginRequired { .. }) => self.unauthorized(false),
-            Outcome::Answer(Verdict::Ok | Verdict::Other) => Step::PassOn,
+            Some(Verdict::LoginRequired { .. }) => self.unauthorized(false),
+            Some(Verdict::Ok | Verdict::Other) => Step::PassOn,
         }
     }
 
@@ -159,7 +148,7 @@ mod tests {
     fn steps(verdicts: &[Verdict]) -> Vec<Step> {
         let mut tries = Tries::default();
         let answer = |verdict| {
-            let step = tries.step(Outcome::Answer(verdict), NOW);
+            let step = tries.step(Some(verdict), NOW);
             if step == Step::Next {
                 tries.turn_to_another();
             }

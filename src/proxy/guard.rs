@@ -13,6 +13,9 @@ pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-codex-accounts-key
 /// The path that the relay serves; the same path below the upstream is where it goes.
 pub const PREFIX: &str = "/codex";
 
+/// Where a relay says what it is.
+pub const IDENTITY: &str = "/.well-known/codex-accounts";
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The key of one run, which a client must show.
@@ -67,11 +70,22 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
         .then(|| token.trim_ascii_start())
 }
 
-/// Why a request is refused: the status that says so, and no detail.
+/// What a request that is let in asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// What this server is.
+    Identity,
+    /// Something of the upstream's.
+    Upstream,
+    /// Another protocol on this connection.
+    Upgrade,
+}
+
+/// Lets a request in, or says why not: by the status, and without detail.
 ///
 /// # Errors
 /// With the status, when the request must not be served.
-pub fn admit(request: &request::Parts, key: &Key) -> Result<(), StatusCode> {
+pub fn admit(request: &request::Parts, key: &Key) -> Result<Wish, StatusCode> {
     let headers = &request.headers;
     // The answer to TRACE is the request, with what was put into it on the way.
     if matches!(request.method, Method::CONNECT | Method::TRACE) {
@@ -88,21 +102,23 @@ pub fn admit(request: &request::Parts, key: &Key) -> Result<(), StatusCode> {
     {
         return Err(StatusCode::MISDIRECTED_REQUEST);
     }
-    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
-    if headers.contains_key(ORIGIN) || site.is_some_and(|site| site != b"none") {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
+    if headers.contains_key(ORIGIN) || sites.any(|site| site != "none") {
         return Err(StatusCode::FORBIDDEN);
     }
     if !key.is_shown_in(headers) {
         return Err(StatusCode::UNAUTHORIZED);
     }
+    if request.uri.path() == IDENTITY && request.method == Method::GET {
+        return Ok(Wish::Identity);
+    }
     if !is_served(&request.uri) {
         return Err(StatusCode::NOT_FOUND);
     }
-    // The clients go on by HTTP at once when they see this (PROTOCOL §6).
     if headers.contains_key(UPGRADE) {
-        return Err(StatusCode::UPGRADE_REQUIRED);
+        return Ok(Wish::Upgrade);
     }
-    Ok(())
+    Ok(Wish::Upstream)
 }
 
 fn is_loopback_host(host: &str) -> bool {
@@ -148,7 +164,7 @@ mod tests {
     use super::*;
     use http::Request;
 
-    fn judge(path: &str, headers: &[(&str, &str)]) -> Result<(), StatusCode> {
+    fn judge(path: &str, headers: &[(&str, &str)]) -> Result<Wish, StatusCode> {
         let mut request = Request::post(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -162,10 +178,13 @@ mod tests {
 
     #[test]
     fn the_key_as_bearer_or_in_its_own_header() {
-        assert_eq!(judge("/codex/responses", &[HOST, KEY]), Ok(()));
+        assert_eq!(judge("/codex/responses", &[HOST, KEY]), Ok(Wish::Upstream));
         for bearer in ["Bearer the-key", "bearer the-key", "BEARER  the-key"] {
             let bearer = ("authorization", bearer);
-            assert_eq!(judge("/codex/responses", &[HOST, bearer]), Ok(()));
+            assert_eq!(
+                judge("/codex/responses", &[HOST, bearer]),
+                Ok(Wish::Upstream)
+            );
         }
         for wrong in [
             ("authorization", "Bearer the-kex"),
@@ -198,17 +217,39 @@ mod tests {
             );
         }
         for name in ["localhost:1", "[::1]:1", "127.0.0.1", "LOCALHOST"] {
-            assert_eq!(judge("/codex", &[("host", name), KEY]), Ok(()), "{name}");
+            assert_eq!(
+                judge("/codex", &[("host", name), KEY]),
+                Ok(Wish::Upstream),
+                "{name}"
+            );
         }
         for page in [
             ("origin", "http://localhost"),
             ("sec-fetch-site", "cross-site"),
         ] {
+            let twice = [HOST, KEY, ("sec-fetch-site", "none"), page];
+            assert_eq!(judge("/codex", &twice[..]), Err(StatusCode::FORBIDDEN));
             assert_eq!(
                 judge("/codex", &[HOST, KEY, page]),
                 Err(StatusCode::FORBIDDEN)
             );
         }
+    }
+
+    #[test]
+    fn it_says_what_it_is_to_those_who_know_the_key() {
+        let judge = |headers: &[(&str, &str)]| {
+            let mut request = Request::get(IDENTITY);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            admit(&parts, &Key::new(Secret::new("the-key")))
+        };
+        assert_eq!(judge(&[HOST, KEY]), Ok(Wish::Identity));
+        assert_eq!(judge(&[HOST]), Err(StatusCode::UNAUTHORIZED));
+        let page = ("origin", "null");
+        assert_eq!(judge(&[HOST, KEY, page]), Err(StatusCode::FORBIDDEN));
     }
 
     #[test]
@@ -246,7 +287,7 @@ mod tests {
             "/codex/files/%C3%A9;x=..",
             "/codex/responses?path=/../..%2f",
         ] {
-            assert_eq!(judge(path, &[HOST, KEY]), Ok(()), "{path}");
+            assert_eq!(judge(path, &[HOST, KEY]), Ok(Wish::Upstream), "{path}");
         }
     }
 

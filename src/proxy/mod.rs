@@ -2,19 +2,17 @@
 //! sends each request as the account that can be used now. It listens on loopback only, serves only
 //! who knows its key, and forwards only to the one upstream.
 
-mod answered;
 mod decode;
 mod entry;
+mod exchange;
 pub mod failover;
 pub mod guard;
-mod hold;
-mod intake;
+mod http;
 pub mod log;
-mod own;
 pub mod pace;
-mod passing;
 pub mod pool;
-pub mod relay;
+mod relay;
+mod replies;
 pub mod server;
 pub mod turns;
 pub mod upstream;

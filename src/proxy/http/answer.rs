@@ -1,5 +1,5 @@
-//! What came back when an account was asked: the answer as far as it was read, and what it means.
-//! Until its first byte of content an answer is held here; it goes nowhere from here by itself.
+//! An answer that came back, read as far as it takes to say what it means. Until its first byte of
+//! content it is held here; it goes nowhere from here by itself.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 
-use super::decode::{self, EventReader};
-use super::failover::Outcome;
 use crate::account::limit::{self, Reading, Verdict};
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
 use crate::account::usage;
+use crate::proxy::decode::{self, EventReader};
+use crate::proxy::exchange::{Judged, Silence};
 
 /// Of an answer that is no success, this much is read to be judged.
 pub(super) const LARGEST_ERROR: usize = 1 << 20;
@@ -26,21 +26,10 @@ const LARGEST_PREAMBLE: usize = 1 << 20;
 /// How long an error's body may take.
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What came of asking one account.
-pub(super) enum Asked {
-    /// An answer to be passed on, if nothing better comes.
-    Answer(Box<Answered>),
-    /// No answer, or one that broke off.
-    Nothing { reason: String },
-    /// It was not asked: there is no token to ask with.
-    NoToken { reason: String },
-}
-
-/// An answer, and what it means.
-pub(super) struct Answered {
+/// An answer that is held, as far as it was read.
+pub(super) struct Held {
     pub(super) head: http::response::Parts,
     pub(super) body: Content,
-    pub(super) reading: Reading,
 }
 
 /// The body of an answer, as far as it was read.
@@ -51,57 +40,41 @@ pub(super) struct Content {
     pub(super) events: Option<EventReader>,
 }
 
-impl Asked {
-    /// Reads as much of an answer as it takes to judge it.
-    pub(super) async fn read(answer: http::Response<reqwest::Body>, now: UnixMillis) -> Self {
-        let (head, body) = answer.into_parts();
-        if !head.status.is_success() {
-            return read_error(head, body, now).await;
-        }
-        if is_event_stream(&head.headers) {
-            return read_preamble(head, body, now).await;
-        }
-        let reading = read_head(&head, now);
-        Self::answer(head, Content::whole(body), reading)
+/// Reads as much of an answer as it takes to judge it.
+pub(super) async fn read(
+    answer: http::Response<reqwest::Body>,
+    now: UnixMillis,
+) -> Result<Judged<Held>, Silence> {
+    let (head, body) = answer.into_parts();
+    if !head.status.is_success() {
+        return read_error(head, body, now).await;
     }
-
-    fn answer(head: http::response::Parts, body: Content, reading: Reading) -> Self {
-        Self::Answer(Box::new(Answered {
-            head,
-            body,
-            reading,
-        }))
+    if is_event_stream(&head.headers) {
+        return read_preamble(head, body, now).await;
     }
+    let reading = read_head(&head, now);
+    Ok(judged(head, Content::whole(body), reading))
+}
 
-    pub(super) fn outcome(&self) -> Outcome<'_> {
-        match self {
-            Self::Answer(answer) => Outcome::Answer(&answer.reading.verdict),
-            Self::Nothing { .. } | Self::NoToken { .. } => Outcome::NoAnswer,
-        }
-    }
-
-    /// The reason without the address, and with the causes that say what it is.
-    pub(super) fn nothing(error: &reqwest::Error) -> Self {
-        let mut reason = String::new();
-        let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
-        while let Some(error) = cause {
-            if !reason.is_empty() {
-                reason.push_str(": ");
-            }
-            reason.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::Nothing { reason }
+const fn judged(head: http::response::Parts, body: Content, reading: Reading) -> Judged<Held> {
+    Judged {
+        status: Some(head.status.as_u16()),
+        reading,
+        answer: Held { head, body },
     }
 }
 
 /// Reads an answer that is no success, as far as it is needed to judge it.
-async fn read_error(head: http::response::Parts, body: reqwest::Body, now: UnixMillis) -> Asked {
+async fn read_error(
+    head: http::response::Parts,
+    body: reqwest::Body,
+    now: UnixMillis,
+) -> Result<Judged<Held>, Silence> {
     let mut body = Content::whole(body);
     let reading_it = body.hold(LARGEST_ERROR, |_| false);
     // When it takes too long, what came so far has to do.
     if let Ok(Err(error)) = tokio::time::timeout(ERROR_PATIENCE, reading_it).await {
-        return Asked::nothing(&error);
+        return Err(error.into());
     }
     let held = body.held_bytes();
     let reading = limit::Response {
@@ -110,12 +83,16 @@ async fn read_error(head: http::response::Parts, body: reqwest::Body, now: UnixM
         body: &decode::whole(&head.headers, &held, LARGEST_ERROR),
     }
     .read(now);
-    Asked::answer(head, body, reading)
+    Ok(judged(head, body, reading))
 }
 
 /// Reads a stream up to its first output: a limit that comes before it is as good as one that came
 /// with the head.
-async fn read_preamble(head: http::response::Parts, body: reqwest::Body, now: UnixMillis) -> Asked {
+async fn read_preamble(
+    head: http::response::Parts,
+    body: reqwest::Body,
+    now: UnixMillis,
+) -> Result<Judged<Held>, Silence> {
     let mut reading = read_head(&head, now);
     let mut body = Content::whole(body);
     let mut events = EventReader::of(&head.headers);
@@ -130,7 +107,7 @@ async fn read_preamble(head: http::response::Parts, body: reqwest::Body, now: Un
         })
         .await;
     if let Err(error) = held {
-        return Asked::nothing(&error);
+        return Err(error.into());
     }
     if body.rest.is_none() {
         // The last event of a stream may lack its blank line.
@@ -139,7 +116,7 @@ async fn read_preamble(head: http::response::Parts, body: reqwest::Body, now: Un
         });
     }
     body.events = Some(events);
-    Asked::answer(head, body, reading)
+    Ok(judged(head, body, reading))
 }
 
 /// Adds what an event says to what the head said. Whether that decides it.

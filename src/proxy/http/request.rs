@@ -11,7 +11,7 @@ use hyper::body::{Body, Incoming};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::decode;
+use crate::proxy::decode;
 
 /// A request larger than this is refused: it has to be kept to be asked again.
 const LARGEST: usize = 64 << 20;

@@ -1,14 +1,34 @@
-//! The answers that are the relay's own, as the clients expect them (PROTOCOL §4). They are put
-//! together here and sent elsewhere.
+//! The answers that are the relay's own, as the clients expect them (PROTOCOL §4).
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 
+use super::entry::Entry;
 use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
+
+/// The body of an answer to the client.
+pub(super) type Body = UnsyncBoxBody<Bytes, reqwest::Error>;
+
+/// Sends an answer of the relay's own, and notes that.
+pub(super) fn send(mut entry: Entry, reply: Response<String>) -> Response<Body> {
+    entry.note_head(reply.status().as_u16());
+    entry.note_bytes(reply.body().len());
+    entry.note_end();
+    reply.map(full)
+}
+
+fn full(text: String) -> Body {
+    Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
 
 /// Not served, without detail.
 pub(super) fn refusal(status: StatusCode) -> Response<String> {
@@ -28,6 +48,17 @@ pub(super) fn refusal(status: StatusCode) -> Response<String> {
         response.headers_mut().insert(name, value);
     }
     response
+}
+
+/// What answers here, for `codex-launch --proxy` and whoever watches over relays.
+pub(super) fn identity() -> Response<String> {
+    let body = json!({
+        "v": 1,
+        "name": "codex-proxy",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pid": std::process::id(),
+    });
+    said(StatusCode::OK, &body)
 }
 
 /// Every account is limited, and this one comes back first: in the upstream's own shape.

@@ -8,14 +8,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::answered::Content;
-use super::decode::EventReader;
-use super::entry::Entry;
-use super::pool::{Pool, Word};
+use super::answer::Content;
 use crate::account::Account;
 use crate::account::limit::{self, Verdict};
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
+use crate::proxy::decode::EventReader;
+use crate::proxy::entry::Entry;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::pool::{Observation, Pool};
 
 /// An answer on its way to the client. What is held goes first; the rest passes as it comes. When
 /// the client goes away this goes, and the upstream's connection with it.
@@ -28,14 +29,33 @@ pub(super) struct Passing {
 /// Sees what passes: a limit that comes after the first output is too late for this answer, but
 /// not for the account.
 pub(super) struct Watcher {
-    pub(super) pool: Arc<Pool>,
-    pub(super) head: HeaderMap,
-    pub(super) account: Account,
-    pub(super) model: Option<String>,
-    pub(super) asked_at: UnixMillis,
+    pool: Arc<Pool>,
+    head: HeaderMap,
+    account: Account,
+    model: Option<String>,
+    asked_at: UnixMillis,
 }
 
 impl Watcher {
+    pub(super) fn new(
+        exchange: &Exchange,
+        head: &HeaderMap,
+        account: Account,
+        asked_at: UnixMillis,
+    ) -> Self {
+        Self {
+            pool: Arc::clone(&exchange.relay.pool),
+            head: head.clone(),
+            account,
+            model: exchange.model().map(str::to_owned),
+            asked_at,
+        }
+    }
+
+    pub(super) fn account_name(&self) -> &str {
+        self.account.name()
+    }
+
     fn see(&self, event: &Event) {
         let Event::Notice(notice) = event else {
             return;
@@ -44,11 +64,11 @@ impl Watcher {
             return;
         };
         if matches!(reading.verdict, Verdict::Ok | Verdict::Limited(_)) {
-            self.pool.record_soon(Word {
+            self.pool.record_soon(Observation {
                 account: self.account.clone(),
                 reading,
                 asked_at: self.asked_at,
-                heard_at: self.pool.now(),
+                seen_at: self.pool.now(),
                 model: self.model.clone(),
             });
         }

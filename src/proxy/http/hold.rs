@@ -9,9 +9,11 @@ use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Frame;
 use serde_json::{Value, json};
 
-use super::answered::{LARGEST_ERROR, is_event_stream};
-use super::relay::{Answer, Attempt, Errand};
+use super::answer::{LARGEST_ERROR, is_event_stream};
+use super::call::Call;
 use crate::account::time::UnixMillis;
+use crate::proxy::exchange::{NoAnswer, Outcome};
+use crate::proxy::replies::Body;
 
 /// Clients pass over a comment (PROTOCOL §4: a stream of events).
 const COMMENT: &[u8] = b": waiting for an account\n\n";
@@ -19,18 +21,18 @@ const COMMENT: &[u8] = b": waiting for an account\n\n";
 /// Where a held request is.
 enum Held {
     /// The client is told that it goes on, and then there is a wait until this time.
-    Waiting(Box<Errand>, UnixMillis),
+    Waiting(Box<Call>, UnixMillis),
     /// The answer passes.
-    Answering(Answer),
+    Answering(Body),
     /// It was said what failed.
     Over,
 }
 
 /// The answer to a request that waits until this time, and longer if it must.
-pub(super) fn hold(mut errand: Errand, until: UnixMillis) -> Response<Answer> {
-    errand.note_head(StatusCode::OK);
+pub(super) fn hold(mut call: Call, until: UnixMillis) -> Response<Body> {
+    call.exchange.entry.note_head(StatusCode::OK.as_u16());
     let first = stream::iter([Ok(comment())]);
-    let waiting = Held::Waiting(Box::new(errand), until);
+    let waiting = Held::Waiting(Box::new(call), until);
     let frames = first.chain(stream::unfold(waiting, next));
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     let headers = response.headers_mut();
@@ -43,18 +45,13 @@ type Piece = Result<Frame<Bytes>, reqwest::Error>;
 
 async fn next(held: Held) -> Option<(Piece, Held)> {
     match held {
-        Held::Waiting(mut errand, until) => {
-            errand.wait(until).await;
-            match errand.attempt().await {
-                Attempt::Answer(tried) => begin(errand.pass_on(*tried)).await,
-                Attempt::Own(answer) => begin(errand.send_own(answer)).await,
-                Attempt::Limited { until, .. } if errand.can_wait(until) => {
-                    Some((Ok(comment()), Held::Waiting(errand, until)))
+        Held::Waiting(mut call, until) => {
+            call.wait(until).await;
+            match call.ask().await {
+                Outcome::None(NoAnswer::Limited { until, .. }) if call.can_wait(until) => {
+                    Some((Ok(comment()), Held::Waiting(call, until)))
                 }
-                Attempt::Limited { name, until } => {
-                    let answer = errand.all_limited(&name, until);
-                    begin(errand.send_own(answer)).await
-                }
+                outcome => begin(call.answer(outcome)).await,
             }
         }
         Held::Answering(body) => pass(body).await,
@@ -64,7 +61,7 @@ async fn next(held: Held) -> Option<(Piece, Held)> {
 
 /// The first of an answer; one that is no stream of events is told as an event, since the head went
 /// out before.
-async fn begin(answer: Response<Answer>) -> Option<(Piece, Held)> {
+async fn begin(answer: Response<Body>) -> Option<(Piece, Held)> {
     if answer.status() == StatusCode::OK && is_event_stream(answer.headers()) {
         return pass(answer.into_body()).await;
     }
@@ -82,7 +79,7 @@ fn comment() -> Frame<Bytes> {
     Frame::data(Bytes::from_static(COMMENT))
 }
 
-async fn pass(mut body: Answer) -> Option<(Piece, Held)> {
+async fn pass(mut body: Body) -> Option<(Piece, Held)> {
     let frame = body.frame().await?;
     Some((frame, Held::Answering(body)))
 }

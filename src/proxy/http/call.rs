@@ -1,0 +1,85 @@
+//! One call of a client over HTTP: what is asked, how long it may be held, and what its answer is.
+
+use std::time::Duration;
+
+use http::Response;
+use http_body_util::BodyExt;
+
+use super::answer::Held;
+use super::by_http::ByHttp;
+use super::passing::{Passing, Watcher};
+use crate::account::time::UnixMillis;
+use crate::proxy::exchange::{Answered, Exchange, NoAnswer, Outcome};
+use crate::proxy::replies::{self, Body};
+use crate::proxy::upstream;
+
+/// A request that is held looks for an account this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(super) struct Call {
+    pub(super) exchange: Exchange,
+    pub(super) transport: ByHttp,
+    /// The client takes the answer as a stream of events.
+    pub(super) streams: bool,
+}
+
+impl Call {
+    /// Asks every account that can be used.
+    pub(super) async fn ask(&mut self) -> Outcome<Held> {
+        self.exchange.run(&mut self.transport).await
+    }
+
+    /// Whether it may be held so long.
+    pub(super) fn can_wait(&self, until: UnixMillis) -> bool {
+        let relay = &self.exchange.relay;
+        self.exchange.entry.age() + until.since(relay.pool.now()) <= relay.max_wait
+    }
+
+    /// Waits for an account to come back, but no longer than until the next look.
+    pub(super) async fn wait(&self, until: UnixMillis) {
+        let wait = until.min(self.next_look());
+        tokio::time::sleep(wait.since(self.exchange.relay.pool.now())).await;
+    }
+
+    /// When the accounts are looked at again at the latest: another command may have lifted a limit
+    /// or brought an account.
+    pub(super) fn next_look(&self) -> UnixMillis {
+        self.exchange.relay.pool.now().plus(LOOK_AGAIN)
+    }
+
+    /// The answer to the client.
+    pub(super) fn answer(self, outcome: Outcome<Held>) -> Response<Body> {
+        let none = match outcome {
+            Outcome::Answer(answered) => return self.pass_on(*answered),
+            Outcome::None(none) => none,
+        };
+        let now = self.exchange.relay.pool.now();
+        let reply = match none {
+            NoAnswer::Limited { name, until } => replies::all_limited(&name, until, now),
+            NoAnswer::Nobody(nothing) => replies::nobody(nothing),
+            NoAnswer::Silent(silence) => replies::bad_gateway(&silence.reason),
+            NoAnswer::NoToken { reason } => replies::no_token(&reason),
+        };
+        replies::send(self.exchange.entry, reply)
+    }
+
+    fn pass_on(self, answered: Answered<Held>) -> Response<Body> {
+        let mut exchange = self.exchange;
+        let Held { head, body } = answered.judged.answer;
+        let watcher = Watcher::new(
+            &exchange,
+            &head.headers,
+            answered.account,
+            answered.asked_at,
+        );
+        exchange.entry.account = Some(watcher.account_name().to_owned());
+        exchange.entry.verdict = Some(answered.judged.reading.verdict.word());
+        exchange.entry.note_head(head.status.as_u16());
+        let mut response = Response::new(());
+        *response.status_mut() = head.status;
+        *response.headers_mut() = upstream::answer_headers(&head.headers);
+        let passing = Passing::new(body, watcher, exchange.entry);
+        response.map(|()| passing.boxed_unsync())
+    }
+}

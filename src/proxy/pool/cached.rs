@@ -1,0 +1,146 @@
+//! The last document that could be read. The store is looked at off the async workers, and only as
+//! often as somebody could notice: a file system that hangs stops no stream.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::task;
+use tokio::time::timeout;
+
+use super::{Pool, STORE_PATIENCE, lock, pending};
+use crate::store::Document;
+use crate::sys::file;
+
+/// Requests that come so soon after a look at the store go by what it saw. No command changes the
+/// store and has its caller ask something in so short a time.
+const STILL_FRESH: Duration = Duration::from_millis(2);
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Cached {
+    last: Mutex<Last>,
+    /// Held by the one look that is under way.
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Last {
+    /// As it was read, and what was changed in it since if the store could not be written.
+    document: Arc<Document>,
+    /// The file that it was read from, as that was then.
+    stamp: Option<Stamp>,
+    /// When the last look that came to an end was begun.
+    looked: Option<Instant>,
+    /// When the look that is under way was begun.
+    looking_since: Option<Instant>,
+}
+
+/// What tells a file from the one that takes its place: the store is replaced with each change, so
+/// a look that finds it as it was need not read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    length: u64,
+    id: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            modified: metadata.modified().ok()?,
+            length: metadata.len(),
+            id: file::id(&metadata),
+        })
+    }
+}
+
+impl Cached {
+    /// The document as it is known.
+    pub(super) fn document(&self) -> Arc<Document> {
+        Arc::clone(&lock(&self.last).document)
+    }
+
+    /// Changes what is known, and nothing else.
+    pub(super) fn amend<T>(&self, change: impl FnOnce(&mut Document) -> T) -> T {
+        change(Arc::make_mut(&mut lock(&self.last).document))
+    }
+
+    /// This was committed.
+    pub(super) fn replace(&self, document: Document) {
+        let mut last = lock(&self.last);
+        last.document = Arc::new(document);
+        // Somebody else may have changed it again since, or something is pending that it lacks:
+        // whoever comes next looks at the store.
+        last.stamp = None;
+        last.looked = None;
+    }
+
+    fn is_fresh(&self) -> bool {
+        let looked = lock(&self.last).looked;
+        looked.is_some_and(|looked| looked.elapsed() < STILL_FRESH)
+    }
+
+    /// How long a look is worth waiting for: nobody waits for one that began long ago.
+    fn patience(&self) -> Duration {
+        let since = lock(&self.last).looking_since;
+        since.map_or(STORE_PATIENCE, |since| {
+            STORE_PATIENCE.saturating_sub(since.elapsed())
+        })
+    }
+}
+
+impl Pool {
+    /// The document as the store has it, with what is pending. When the store takes too long, the
+    /// last one that is known.
+    pub(super) async fn document(self: &Arc<Self>) -> Arc<Document> {
+        if !self.cached.is_fresh() {
+            // When that takes too long, what is known has to do.
+            let _ = timeout(self.cached.patience(), self.look()).await;
+        }
+        self.cached.document()
+    }
+
+    /// Looks at the store; one look serves all who wait for one.
+    async fn look(self: &Arc<Self>) {
+        let alone = Arc::clone(&self.cached.looking).lock_owned().await;
+        if self.cached.is_fresh() {
+            return;
+        }
+        let pool = Arc::clone(self);
+        let looking = task::spawn_blocking(move || {
+            let begun = Instant::now();
+            lock(&pool.cached.last).looking_since = Some(begun);
+            pool.look_now();
+            let mut last = lock(&pool.cached.last);
+            last.looking_since = None;
+            last.looked = Some(begun);
+            drop(last);
+            drop(alone);
+        });
+        let _ = looking.await;
+    }
+
+    /// Reads the store, if it is another than it was.
+    fn look_now(&self) {
+        // Taken before the file is read: if it is replaced meanwhile, the next look reads it again.
+        let stamp = Stamp::of(self.store.path());
+        if stamp.is_some() && lock(&self.cached.last).stamp == stamp {
+            return;
+        }
+        match self.store.read() {
+            Ok(Some(mut document)) => {
+                let mut last = lock(&self.cached.last);
+                self.keep_what_the_store_does_not(&mut document, &last.document);
+                self.pending
+                    .each(|observation| pending::record(&mut document, observation));
+                last.document = Arc::new(document);
+                last.stamp = stamp;
+            }
+            Ok(None) => (self.complain)("the account store is gone"),
+            Err(error) => (self.complain)(&error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Who is asked next. The decision is [`pick`]'s; here the document is found that it is made in,
+//! and what it changes is put into the store.
+
+use std::sync::Arc;
+
+use tokio::task;
+use tokio::time::timeout;
+
+use super::pending::{self, Observation};
+use super::{Pool, STORE_PATIENCE};
+use crate::account::pick::{self, Decision, Nothing, Request, Strategy};
+use crate::account::time::UnixMillis;
+use crate::account::{Account, identity};
+use crate::store::Document;
+
+/// What a request needs.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The model, if it is known.
+    pub model: Option<String>,
+    /// The accounts that were asked for this request and will not do.
+    pub excluded: Vec<Account>,
+}
+
+/// Who is next.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// This account.
+    Account(Box<Account>),
+    /// Nobody now; this one comes back first.
+    Limited {
+        /// What it is called.
+        name: String,
+        /// When it comes back.
+        until: UnixMillis,
+    },
+    /// Nobody, and it is no use to wait.
+    Nothing(Nothing),
+}
+
+impl Pool {
+    /// Chooses, and records who is active if that changes.
+    pub async fn choose(self: &Arc<Self>, wanted: &Wanted) -> Choice {
+        let mut document = self.document().await;
+        let active = document.active_index;
+        let decision = decide(&document, wanted, self.strategy, self.now());
+        if let Decision::Use {
+            index,
+            switch: None,
+        } = decision
+        {
+            let account = &document.accounts[index];
+            if !pick::is_news(account, self.now()) {
+                return Choice::Account(Box::new(account.clone()));
+            }
+        }
+        let (choice, news) = carry_out(Arc::make_mut(&mut document), decision, self.now());
+        if !news {
+            return choice;
+        }
+        let change = self.changing(wanted, None);
+        // That the active account was used again needs no waiting for.
+        if document.active_index == active && !document.accounts.is_empty() {
+            return choice;
+        }
+        match in_time(change).await {
+            Some(choice) => choice,
+            None => self.choose_meanwhile(wanted),
+        }
+    }
+
+    /// Records what an answer said, and chooses who is next: one change, one commit. When the store
+    /// takes long, nobody waits for it.
+    pub async fn fail_over(self: &Arc<Self>, observation: Observation, wanted: &Wanted) -> Choice {
+        let change = self.changing(wanted, Some(observation.clone()));
+        match in_time(change).await {
+            Some(choice) => choice,
+            None => {
+                self.record_soon(observation);
+                self.choose_meanwhile(wanted)
+            }
+        }
+    }
+
+    /// Chooses, and remembers it, without the store.
+    fn choose_meanwhile(&self, wanted: &Wanted) -> Choice {
+        self.cached
+            .amend(|document| self.choose_in(document, wanted))
+    }
+
+    /// The change that records an observation, if there is one, and who is next. `None`: it did not
+    /// come to pass.
+    fn changing(
+        self: &Arc<Self>,
+        wanted: &Wanted,
+        observation: Option<Observation>,
+    ) -> task::JoinHandle<Option<Choice>> {
+        let (pool, wanted) = (Arc::clone(self), wanted.clone());
+        task::spawn_blocking(move || {
+            pool.change(|document| {
+                if let Some(observation) = &observation {
+                    pending::record(document, observation);
+                }
+                pool.choose_in(document, &wanted)
+            })
+        })
+    }
+
+    fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> Choice {
+        let decision = decide(document, wanted, self.strategy, self.now());
+        carry_out(document, decision, self.now()).0
+    }
+}
+
+fn decide(document: &Document, wanted: &Wanted, strategy: Strategy, now: UnixMillis) -> Decision {
+    let (accounts, active) = (&document.accounts, document.active_index);
+    let excluded = |excluded| identity::find_again(accounts, excluded);
+    let mut request = Request {
+        strategy,
+        model: wanted.model.as_deref(),
+        exclude: wanted.excluded.iter().filter_map(excluded).collect(),
+        ..Request::default()
+    };
+    let decision = pick::pick(accounts, active, &request, now);
+    if decision == Decision::Nothing(Nothing::NoneAllowed) {
+        // All were asked. Those that turned out to be limited will be back; those that need a login
+        // will not.
+        request.exclude.clear();
+        let later = pick::pick(accounts, active, &request, now);
+        if !matches!(later, Decision::Use { .. }) {
+            return later;
+        }
+    }
+    decision
+}
+
+/// Notes in a document who is active. Whether that is worth a write.
+fn carry_out(document: &mut Document, decision: Decision, now: UnixMillis) -> (Choice, bool) {
+    let accounts = &mut document.accounts;
+    match decision {
+        Decision::Use { index, switch } => {
+            let active = &mut document.active_index;
+            let news = pick::apply(accounts, active, index, switch, now);
+            (Choice::Account(Box::new(accounts[index].clone())), news)
+        }
+        Decision::Limited { index, until } => {
+            let name = accounts[index].name().to_owned();
+            (Choice::Limited { name, until }, false)
+        }
+        Decision::Nothing(nothing) => (Choice::Nothing(nothing), false),
+    }
+}
+
+/// What came of a change, unless it takes longer than a client should wait; it goes on then.
+async fn in_time(change: task::JoinHandle<Option<Choice>>) -> Option<Choice> {
+    timeout(STORE_PATIENCE, change).await.ok()?.ok()?
+}

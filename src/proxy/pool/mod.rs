@@ -1,0 +1,126 @@
+//! The accounts as the relay uses them. The store stays the truth, so that other commands see and
+//! change all of it while the relay runs. When the store can't be used, the relay goes on with what
+//! it has and says so. Each thing the pool does has a file; this one changes the store.
+
+mod cached;
+mod choosing;
+mod pending;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cached::Cached;
+pub use choosing::{Choice, Wanted};
+pub use pending::Observation;
+use pending::Pending;
+
+use crate::account::identity;
+use crate::account::pick::Strategy;
+use crate::account::time::UnixMillis;
+use crate::clock::Clock;
+use crate::oauth::issuer::Issuer;
+use crate::store::{self, Absent, Document, Store};
+
+/// A request waits so long for the store, and goes on without it then.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The accounts.
+pub struct Pool {
+    store: Box<dyn Store>,
+    issuer: Issuer,
+    strategy: Strategy,
+    clock: Clock,
+    complain: Box<dyn Fn(&str) + Send + Sync>,
+    cached: Cached,
+    pending: Pending,
+}
+
+impl Pool {
+    /// The accounts of a store. `complain` is told what is wrong with it.
+    #[must_use]
+    pub fn new(
+        store: Box<dyn Store>,
+        issuer: Issuer,
+        strategy: Strategy,
+        clock: Clock,
+        complain: Box<dyn Fn(&str) + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            issuer,
+            strategy,
+            clock,
+            complain,
+            cached: Cached::default(),
+            pending: Pending::default(),
+        })
+    }
+
+    /// The present time.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    /// The clock that it goes by.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Changes the document in the store; for a blocking thread. `None`: it could not be changed.
+    fn change<T>(&self, change: impl Fn(&mut Document) -> T) -> Option<T> {
+        let known = self.cached.document();
+        let changed = store::update(self.store.as_ref(), Absent::Refuse, |document| {
+            self.keep_what_the_store_does_not(document, &known);
+            let before = document.active_index;
+            let result = change(document);
+            (result, before, document.clone())
+        });
+        match changed {
+            Ok((result, before, document)) => {
+                self.log_switch(before, &document);
+                self.cached.replace(document);
+                Some(result)
+            }
+            Err(error) => {
+                (self.complain)(&error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Adds what is known of the accounts to a document whose store has no place for it.
+    fn keep_what_the_store_does_not(&self, document: &mut Document, known: &Document) {
+        if self.store.keeps_all() {
+            return;
+        }
+        for account in &mut document.accounts {
+            if let Some(index) = identity::find_again(&known.accounts, account) {
+                let read = std::mem::replace(account, known.accounts[index].clone());
+                account.tokens.replace(read.tokens);
+            }
+        }
+        if known.active_index < document.accounts.len() {
+            document.active_index = known.active_index;
+        }
+    }
+
+    /// Notes for people that another account is active now; nothing depends on it.
+    fn log_switch(&self, before: usize, document: &Document) {
+        let active = document.accounts.get(document.active_index);
+        if let Some(reason) = active.and_then(|account| account.last_switch_reason.clone()) {
+            let path = self.store.path();
+            let _ = store::log::record_switch(path, document, before, reason, self.now());
+        }
+    }
+}
+
+/// What is behind these locks is whole between any two statements: a panic elsewhere is no reason
+/// to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
