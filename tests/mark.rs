@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use codex_accounts::account::limit::LONGEST;
+use codex_accounts::account::limit::{LONGEST, codes};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
@@ -65,6 +65,19 @@ fn tee_passes_every_input_on_and_judges_it_the_same() {
         let record = fs::read_to_string(home.path().join("record")).expect("a record");
         assert_eq!(record, plain.stdout, "{name}");
     }
+}
+
+#[test]
+fn the_page_lists_the_table_of_codes() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/codex-ratelimit-mark.1");
+    let page = fs::read_to_string(page).expect("the page");
+    let listed: Vec<&str> = page.lines().filter(|line| line.contains(" Ta ")).collect();
+    let line = |code: &codes::Code| {
+        let verdict = code.at_backend.verdict();
+        format!(".It Cm {} Ta {verdict}", code.name)
+    };
+    let table: Vec<String> = codes::TABLE.iter().map(line).collect();
+    assert_eq!(listed, table);
 }
 
 /// A response, and what is expected of it.
@@ -519,7 +532,8 @@ fn the_verdict_can_be_the_exit_code() {
         (429, 75),
         (500, 69),
         (401, 77),
-        (403, 77),
+        (402, 0),
+        (403, 0),
     ] {
         let script = format!("codex-ratelimit-mark --exit-code --status {status} work");
         let shown = home.sh(&script);

@@ -235,7 +235,17 @@ fn a_403_is_no_dead_login() {
     answer(&stage, WHAM, Answer::raw(403, &html, "<html>no</html>"));
     insta::assert_snapshot!(run(&stage.home, &["one"]), @"
     --- stderr
-    codex-usage-fetch: error: the backend does not tell the usage of 'one' (no-entitlement, status 403)
+    codex-usage-fetch: error: the backend answered with something else than the usage of 'one' (status 403)
+    --- exit 69
+    ");
+    answer(
+        &stage,
+        WHAM,
+        Answer::raw(403, &[], r#"{"detail":"Forbidden"}"#),
+    );
+    insta::assert_snapshot!(run(&stage.home, &["one"]), @"
+    --- stderr
+    codex-usage-fetch: error: the backend does not tell the usage of 'one' (other, status 403)
     --- exit 77
     ");
     answer(&stage, WHAM, Style::WorkspaceGone403.into());

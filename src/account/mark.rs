@@ -136,7 +136,13 @@ impl Account {
             // Whoever picks it next renews the token first.
             Verdict::Unauthorized { .. } => self.tokens.expires_at = None,
             Verdict::WorkspaceGone => self.enabled = false,
-            Verdict::NoEntitlement | Verdict::Server | Verdict::Other => {}
+            Verdict::NoEntitlement
+            | Verdict::ModelNotIncluded(_)
+            | Verdict::ForeignContent(_)
+            | Verdict::Network
+            | Verdict::Server
+            | Verdict::Content
+            | Verdict::Other => {}
         }
         None
     }

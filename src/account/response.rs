@@ -265,7 +265,7 @@ fn weight(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::Ok => 0,
         Verdict::Other => 1,
-        Verdict::Server => 2,
+        Verdict::Server | Verdict::Network => 2,
         _ => 3,
     }
 }

@@ -28,21 +28,25 @@ Input:
 Output:
   A record, one JSON object on a line: v, index, email, label, verdict and,
   for a limit, scope, until, source and class. The verdicts are
-    ok              the account was served
-    limited         until then: a quota is used up, or it asked too fast
-    login-required  the login is dead
-    unauthorized    the access token was refused; it is renewed next time
-    no-entitlement  the plan does not include this
-    workspace-gone  the workspace was deactivated
-    server          the server is in trouble, by no account's fault
-    other           it says nothing about the account
+    ok                  the account was served
+    limited             until then: a quota is used up, or it asked too fast
+    unauthorized        the access token was refused; it is renewed next time
+    login-required      the login is dead
+    no-entitlement      the account has no right to this
+    workspace-gone      the workspace was deactivated
+    model-not-included  the account is not served with this model
+    foreign-content     the session carries what this account can't read
+    network             something on the way answered: the same for all
+    server              the server is in trouble, by no account's fault
+    content             what was asked was flagged: ask as no other account
+    other               it says nothing about the account
 
 Exit status:
-  0   It was understood; with --exit-code: ok or other
+  0   It was understood; with --exit-code: ok, content or other
   1   The input is empty, or there is no such account
   2   The arguments are wrong
-  65  The input is no response
-  69  With --exit-code: server
+  65  The input is no response; with --exit-code: foreign-content
+  69  With --exit-code: server or network
   74  Input or output failed
   75  With --exit-code: limited
   77  With --exit-code: any other verdict; others can read the store
@@ -84,7 +88,8 @@ pub struct RatelimitMark {
     /// descriptor 3 if that can be written to, else to standard error
     #[arg(long, conflicts_with_all = ["retry_after", "until", "status", "clear"])]
     tee: bool,
-    /// Exit with the verdict: 0 ok or other, 75 limited, 69 server, 77 else
+    /// Exit with the verdict: 75 limited, 69 server or network, 65 foreign-content,
+    /// 0 ok, content or other, 77 else
     #[arg(long)]
     exit_code: bool,
     /// Limited for this long: 120, 90s, 15m, 5h, 7d
@@ -287,13 +292,15 @@ impl RatelimitMark {
 /// The verdict as an exit code, for `--exit-code` (DESIGN §2).
 fn exit_code(verdict: &Verdict) -> Code {
     match verdict {
-        Verdict::Ok | Verdict::Other => Code::Done,
+        Verdict::Ok | Verdict::Content | Verdict::Other => Code::Done,
         Verdict::Limited(_) => Code::TryLater,
-        Verdict::Server => Code::Unavailable,
+        Verdict::Network | Verdict::Server => Code::Unavailable,
+        Verdict::ForeignContent(_) => Code::Malformed,
         Verdict::LoginRequired { .. }
         | Verdict::Unauthorized { .. }
         | Verdict::NoEntitlement
-        | Verdict::WorkspaceGone => Code::Refused,
+        | Verdict::WorkspaceGone
+        | Verdict::ModelNotIncluded(_) => Code::Refused,
     }
 }
 

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use url::Url;
 
-use crate::account::limit::{DEAD_LOGIN, error_codes};
+use crate::account::limit::{codes, error_codes};
 use crate::account::secret::{AccessToken, IdToken, RefreshToken};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, identity, tokens};
@@ -347,14 +347,12 @@ fn refusal(error: RequestTokenError<Unreachable, Refusal>, status: StatusCode) -
     match error {
         RequestTokenError::Request(unreachable) => Error::Unreachable(unreachable),
         RequestTokenError::ServerResponse(refusal) => {
-            let codes = error_codes(&refusal.0);
-            let dead = codes
-                .iter()
-                .find(|code| DEAD_LOGIN.contains(&code.as_str()));
+            let said = error_codes(&refusal.0);
+            let dead = said.iter().find(|code| codes::is_dead_at_issuer(code));
             match (status.as_u16(), dead) {
                 (400 | 401, Some(code)) => Error::Dead { code: code.clone() },
                 (400..=499, _) if status != StatusCode::TOO_MANY_REQUESTS => Error::Refused {
-                    code: codes
+                    code: said
                         .first()
                         .cloned()
                         .unwrap_or_else(|| status.as_u16().to_string()),

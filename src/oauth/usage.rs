@@ -173,6 +173,11 @@ fn read(
             verdict: refused.word(),
             status,
         },
+        other @ Verdict::Other if status == 403 => Error::Refused {
+            name,
+            verdict: other.word(),
+            status,
+        },
         _ => Error::Nonsense { name, status },
     })
 }

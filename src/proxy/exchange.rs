@@ -289,7 +289,11 @@ impl Exchange {
             let says_nothing = observation.reading.windows.is_empty()
                 && match observation.reading.verdict {
                     Verdict::Ok => attempt.account.limits().is_empty(),
-                    Verdict::Server | Verdict::Other => true,
+                    Verdict::ForeignContent(_)
+                    | Verdict::Network
+                    | Verdict::Server
+                    | Verdict::Content
+                    | Verdict::Other => true,
                     _ => false,
                 };
             if !says_nothing {

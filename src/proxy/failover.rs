@@ -70,13 +70,22 @@ impl Tries {
                 let wait = limit.reset.as_ref().map(|reset| reset.at.since(now));
                 self.throttled(wait)
             }
-            Some(Verdict::Limited(_) | Verdict::WorkspaceGone | Verdict::NoEntitlement) => {
-                Step::Next
-            }
+            Some(
+                Verdict::Limited(_)
+                | Verdict::WorkspaceGone
+                | Verdict::NoEntitlement
+                | Verdict::ModelNotIncluded(_),
+            ) => Step::Next,
             Some(Verdict::Unauthorized { invalidated }) => self.unauthorized(*invalidated),
             // Only the issuer knows whether a login is dead: it is asked by a refresh.
             Some(Verdict::LoginRequired { .. }) => self.unauthorized(false),
-            Some(Verdict::Ok | Verdict::Other) => Step::PassOn,
+            Some(
+                Verdict::Ok
+                | Verdict::ForeignContent(_)
+                | Verdict::Network
+                | Verdict::Content
+                | Verdict::Other,
+            ) => Step::PassOn,
         }
     }
 

@@ -1,0 +1,70 @@
+//! Quota windows, as headers and JSON tell them.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::account::time::UnixMillis;
+use crate::account::usage::Window;
+use crate::account::{Extra, Scope};
+
+/// When a window starts anew. Where the time is past, because one of the clocks is wrong, the
+/// seconds that are left are the better word.
+pub(super) fn window_reset(
+    at: Option<f64>,
+    after: Option<f64>,
+    now: UnixMillis,
+) -> Option<UnixMillis> {
+    let at = at.and_then(UnixMillis::from_secs_or_millis);
+    let after = after
+        .filter(|secs| *secs > 0.0)
+        .and_then(|secs| from_now(secs, now));
+    at.filter(|at| *at > now).or(after).or(at)
+}
+
+/// A window of no length is none.
+pub(super) fn window(
+    scope: Option<Scope>,
+    minutes: f64,
+    used_percent: f64,
+    resets_at: Option<UnixMillis>,
+) -> Option<Window> {
+    // A float to integer cast saturates.
+    let minutes = minutes.ceil() as u32;
+    (minutes > 0 && used_percent.is_finite()).then(|| Window {
+        scope,
+        minutes,
+        used_percent: used_percent.max(0.0),
+        resets_at,
+        extra: Extra::new(),
+    })
+}
+
+pub(super) fn json_window(
+    scope: Option<Scope>,
+    told: &Value,
+    minutes: f64,
+    now: UnixMillis,
+) -> Option<Window> {
+    let resets_at = json_number(&told["reset_at"]);
+    let resets_after = json_number(&told["reset_after_seconds"]);
+    window(
+        scope,
+        minutes,
+        json_number(&told["used_percent"])?,
+        window_reset(resets_at, resets_after, now),
+    )
+}
+
+/// A number, also where it was written as text.
+pub(super) fn json_number(value: &Value) -> Option<f64> {
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok())
+        .filter(|number| number.is_finite())
+}
+
+/// The time so many seconds from now.
+pub(super) fn from_now(secs: f64, now: UnixMillis) -> Option<UnixMillis> {
+    Some(now.plus(Duration::try_from_secs_f64(secs).ok()?))
+}
