@@ -3,8 +3,9 @@
 //!
 //! `cargo fuzz run token`, `response` or `store` in this folder's parent looks for more.
 
+use codex_accounts::account::handle::Handle;
 use codex_accounts::account::limit::{LONGEST, Limit, Verdict};
-use codex_accounts::account::mark::Asked;
+use codex_accounts::account::observation::{Asking, Observation};
 use codex_accounts::account::secret::RefreshToken;
 use codex_accounts::account::time::UnixMillis;
 use codex_accounts::account::{Account, response, token};
@@ -38,12 +39,16 @@ pub fn response(bytes: &[u8]) {
     {
         assert!(NOW < reset.at && reset.at <= longest);
     }
-    let asked = Asked {
-        at: NOW,
-        model: Some("gpt-5.5"),
-    };
     let mut account = Account::new(RefreshToken::new("r"));
-    account.record(&reading, asked, NOW);
+    account.record(&Observation {
+        asking: Asking {
+            who: Handle::from(&account),
+            model: Some("gpt-5.5".to_owned()),
+            at: NOW,
+        },
+        reading,
+        seen_at: NOW,
+    });
     for mark in account.limits().values() {
         assert!(NOW < mark.until && mark.until <= longest);
     }

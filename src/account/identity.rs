@@ -2,54 +2,47 @@
 
 use std::time::Duration;
 
-use super::Account;
 use super::time::UnixMillis;
+use super::{Account, AccountId, UserId};
+
+/// What tells whose account it is, as far as it is known.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) account_id: Option<&'a AccountId>,
+    pub(super) user_id: Option<&'a UserId>,
+    pub(super) email: Option<&'a str>,
+}
+
+pub(super) fn owner(account: &Account) -> Owner<'_> {
+    Owner {
+        account_id: account.chatgpt_account_id.as_ref(),
+        user_id: account.chatgpt_user_id.as_ref(),
+        email: account.email.as_deref(),
+    }
+}
 
 /// Whether both are logins of one person to one workspace (DESIGN §2, `codex-oauth-login`): by
 /// (account id, user id), else by (account id, email), else by the refresh token. The seats of a
 /// team share an account id; one email can have a personal and a team workspace.
 #[must_use]
 pub fn same(one: &Account, other: &Account) -> bool {
-    if let (Some(a), Some(b)) = (&one.chatgpt_account_id, &other.chatgpt_account_id) {
-        if a != b {
-            return false;
-        }
-        if let (Some(a), Some(b)) = (&one.chatgpt_user_id, &other.chatgpt_user_id) {
-            return a == b;
-        }
-        if let (Some(a), Some(b)) = (&one.email, &other.email) {
-            return a.to_lowercase() == b.to_lowercase();
-        }
-    }
-    one.tokens.refresh == other.tokens.refresh
+    let told = same_owner(owner(one), owner(other));
+    told.unwrap_or_else(|| one.tokens.refresh == other.tokens.refresh)
 }
 
-/// The index that an account, as it was read before, has now. Without an account id it is told by
-/// its refresh token, and after that was renewed by the moment it was added, if only one was then.
-#[must_use]
-pub fn find_again(accounts: &[Account], before: &Account) -> Option<usize> {
-    // Of several accounts with one token it is the one that is itself.
-    let is_itself = |now: &Account| {
-        now.tokens.refresh == before.tokens.refresh && now.added_at == before.added_at
-    };
-    let is_the_same = |now: &Account| same(now, before);
-    accounts
-        .iter()
-        .position(|now| is_itself(now) && now.chatgpt_account_id == before.chatgpt_account_id)
-        .or_else(|| accounts.iter().position(is_the_same))
-        .or_else(|| added_then(accounts, before))
-}
-
-fn added_then(accounts: &[Account], before: &Account) -> Option<usize> {
-    if before.chatgpt_account_id.is_some() {
-        return None;
+/// The same, as far as their ids tell.
+pub(super) fn same_owner(one: Owner<'_>, other: Owner<'_>) -> Option<bool> {
+    if one.account_id? != other.account_id? {
+        return Some(false);
     }
-    let then = before.added_at?;
-    only(accounts, |now| now.added_at == Some(then))
+    if let (Some(one), Some(other)) = (one.user_id, other.user_id) {
+        return Some(one == other);
+    }
+    Some(one.email?.to_lowercase() == other.email?.to_lowercase())
 }
 
 /// The index of the one that fits, if no other does.
-fn only(accounts: &[Account], fits: impl Fn(&Account) -> bool) -> Option<usize> {
+pub(super) fn only(accounts: &[Account], fits: impl Fn(&Account) -> bool) -> Option<usize> {
     let mut fitting = (0..accounts.len()).filter(|&index| fits(&accounts[index]));
     fitting.next().filter(|_| fitting.next().is_none())
 }
@@ -83,15 +76,13 @@ pub fn fingerprint(texts: &[&str]) -> u64 {
 /// the same while the account's ids do.
 #[must_use]
 pub fn key(account: &Account) -> u64 {
-    let account_id = account
-        .chatgpt_account_id
-        .as_ref()
-        .map_or("", |id| id.as_str());
-    let user_id = account
-        .chatgpt_user_id
-        .as_ref()
-        .map_or("", |id| id.as_str());
-    let added_at = account.added_at.map_or(0, UnixMillis::as_millis);
+    owners_key(owner(account), account.added_at)
+}
+
+pub(super) fn owners_key(owner: Owner<'_>, added_at: Option<UnixMillis>) -> u64 {
+    let account_id = owner.account_id.map_or("", AccountId::as_str);
+    let user_id = owner.user_id.map_or("", UserId::as_str);
+    let added_at = added_at.map_or(0, UnixMillis::as_millis);
     fingerprint(&[account_id, user_id, &added_at.to_string()])
 }
 
@@ -171,7 +162,6 @@ fn nameless_dead(accounts: &[Account], login: &Account) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::account::secret::RefreshToken;
-    use crate::account::{AccountId, UserId};
 
     fn login(token: &str, account: &str, user: Option<&str>, email: Option<&str>) -> Account {
         Account {
@@ -180,22 +170,6 @@ mod tests {
             email: email.map(str::to_owned),
             ..Account::new(RefreshToken::new(token))
         }
-    }
-
-    #[test]
-    fn without_an_id_an_account_is_found_by_its_moment_if_that_is_its_own() {
-        let at = |token: &str, secs| Account {
-            added_at: UnixMillis::known(secs),
-            ..Account::new(RefreshToken::new(token))
-        };
-        let before = at("used-up", 2);
-        let renewed = [at("a", 1), at("new", 2), at("c", 3)];
-        assert_eq!(find_again(&renewed, &before), Some(1));
-        let together = [at("a", 2), at("new", 2)];
-        assert_eq!(find_again(&together, &before), None);
-        assert_eq!(find_again(&together, &at("new", 2)), Some(1));
-        let never = Account::new(RefreshToken::new("used-up"));
-        assert_eq!(find_again(&[at("a", 0)], &never), None);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::limit::{Class, LONGEST, Limit, Reading, Source, Verdict};
+use super::limit::{Class, LONGEST, Limit, Source, Verdict};
+use super::observation::{Asking, Observation};
 use super::time::{self, UnixMillis};
 use super::usage::Window;
 use super::{Account, Extra, LoginRequired, Scope};
@@ -95,24 +96,16 @@ fn same_model(one: &str, other: &str) -> bool {
     bare(one).eq_ignore_ascii_case(bare(other))
 }
 
-/// When a request was made and by which model, for [`Account::record`].
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// When the request was sent: an answer says nothing about what was marked after that.
-    pub at: UnixMillis,
-    /// The model that was asked.
-    pub model: Option<&'a str>,
-}
-
 impl Account {
     /// Takes over what a response said. Returns the mark that holds now for the scope of the
     /// verdict, if the verdict is a limit.
-    pub fn record(
-        &mut self,
-        reading: &Reading,
-        asked: Asked<'_>,
-        now: UnixMillis,
-    ) -> Option<&Mark> {
+    pub fn record(&mut self, observation: &Observation) -> Option<&Mark> {
+        let Observation {
+            asking: asked,
+            reading,
+            seen_at: now,
+        } = observation;
+        let now = *now;
         if !reading.windows.is_empty() {
             let usage = self.usage.get_or_insert_default();
             usage.update(&reading.windows, now);
@@ -152,7 +145,7 @@ impl Account {
         &mut self,
         scope: Scope,
         until: UnixMillis,
-        asked: Asked<'_>,
+        model: Option<&str>,
         now: UnixMillis,
     ) -> &Mark {
         let mark = Mark {
@@ -162,13 +155,13 @@ impl Account {
             marked_at: Some(now),
             window_minutes: None,
             repeats: 0,
-            models: self.models_under(&scope, asked.model),
+            models: self.models_under(&scope, model),
             extra: Extra::new(),
         };
         self.keep_longer(scope, mark, now)
     }
 
-    fn record_limit(&mut self, limit: &Limit, asked: Asked<'_>, now: UnixMillis) -> &Mark {
+    fn record_limit(&mut self, limit: &Limit, asked: &Asking, now: UnixMillis) -> &Mark {
         let before = self.limits().get(&limit.scope);
         let (until, source, repeats) = match &limit.reset {
             Some(reset) => (reset.at, reset.source.clone(), 0),
@@ -185,7 +178,7 @@ impl Account {
             marked_at: Some(now),
             window_minutes: limit.window_minutes,
             repeats,
-            models: self.models_under(&limit.scope, told.chain(asked.model)),
+            models: self.models_under(&limit.scope, told.chain(asked.model.as_deref())),
             extra: Extra::new(),
         };
         self.keep_longer(limit.scope.clone(), mark, now)
@@ -232,12 +225,13 @@ impl Account {
 
     /// Recovery is seen, not waited for: a success lifts the marks that its figures disprove, and
     /// those that were only a guess.
-    fn record_success(&mut self, windows: &[Window], asked: Asked<'_>) {
+    fn record_success(&mut self, windows: &[Window], asked: &Asking) {
         let disproved: Vec<Scope> = self
             .limits()
             .iter()
             .filter(|(scope, mark)| {
-                let guess = mark.source == Source::Backoff && mark.covers(scope, asked.model);
+                let guess =
+                    mark.source == Source::Backoff && mark.covers(scope, asked.model.as_deref());
                 !mark.by_hand()
                     && mark.marked_at.is_none_or(|at| at <= asked.at)
                     && (guess || disproves(windows, scope, mark))
@@ -267,7 +261,7 @@ fn disproves(windows: &[Window], scope: &Scope, mark: &Mark) -> bool {
 /// How many guesses in a row went before: a request that was under way when the mark was made, or
 /// that was made while it runs, tells of the same event and is no repeat, and neither is one long
 /// after the mark was over.
-fn guesses_before(mark: &Mark, asked: Asked<'_>, now: UnixMillis) -> u32 {
+fn guesses_before(mark: &Mark, asked: &Asking, now: UnixMillis) -> u32 {
     if mark.source != Source::Backoff || now > mark.until.plus(LAST_BACKOFF) {
         0
     } else if mark.until > now || mark.marked_at.is_some_and(|at| at > asked.at) {
@@ -286,7 +280,8 @@ fn backoff(repeats: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::limit::Reset;
+    use crate::account::handle::Handle;
+    use crate::account::limit::{Reading, Reset};
     use crate::account::secret::RefreshToken;
 
     fn secs(secs: u64) -> UnixMillis {
@@ -324,11 +319,17 @@ mod tests {
         }
     }
 
-    fn asked(at: u64) -> Asked<'static> {
-        Asked {
-            at: secs(at),
-            model: None,
-        }
+    /// Records an answer that was seen now, of a request that went out then.
+    fn see(account: &mut Account, reading: &Reading, then: u64, now: u64) {
+        account.record(&Observation {
+            asking: Asking {
+                who: Handle::from(&*account),
+                model: None,
+                at: secs(then),
+            },
+            reading: reading.clone(),
+            seen_at: secs(now),
+        });
     }
 
     fn account() -> Account {
@@ -342,34 +343,30 @@ mod tests {
     #[test]
     fn a_mark_never_shortens_a_longer_one() {
         let mut account = account();
-        account.record(&limited(Some(5000)), asked(1000), secs(1000));
-        account.record(&limited(Some(2000)), asked(1001), secs(1001));
+        see(&mut account, &limited(Some(5000)), 1000, 1000);
+        see(&mut account, &limited(Some(2000)), 1001, 1001);
         assert_eq!(until(&account), Some(secs(5000)));
     }
 
     #[test]
     fn without_a_hint_it_doubles_but_not_for_one_event() {
         let mut account = account();
-        account.record(&limited(None), asked(1000), secs(1000));
+        see(&mut account, &limited(None), 1000, 1000);
         assert_eq!(until(&account), Some(secs(1060)));
         // A twin of the same moment.
-        account.record(&limited(None), asked(999), secs(1000));
+        see(&mut account, &limited(None), 999, 1000);
         assert_eq!(until(&account), Some(secs(1060)));
-        account.record(&limited(None), asked(1070), secs(1070));
+        see(&mut account, &limited(None), 1070, 1070);
         assert_eq!(until(&account), Some(secs(1070 + 120)));
         // Seven at once are one event too.
         for _ in 0..7 {
-            account.record(&limited(None), asked(1190), secs(1190));
+            see(&mut account, &limited(None), 1190, 1190);
         }
         assert_eq!(until(&account), Some(secs(1190 + 240)));
         for _ in 0..9 {
-            let over = until(&account).unwrap();
-            let asked = Asked {
-                at: over,
-                model: None,
-            };
-            account.record(&limited(None), asked, over);
-            assert!(until(&account) <= Some(over.plus(LAST_BACKOFF)));
+            let over = until(&account).unwrap().as_millis() / 1000;
+            see(&mut account, &limited(None), over, over);
+            assert!(until(&account) <= Some(secs(over).plus(LAST_BACKOFF)));
         }
         assert_eq!(account.limits()[Scope::DEFAULT].repeats, 11);
     }
@@ -377,14 +374,14 @@ mod tests {
     #[test]
     fn a_later_success_lifts_the_mark_of_the_window_it_speaks_of() {
         let mut account = account();
-        account.record(&limited(Some(5000)), asked(1000), secs(1000));
-        account.record(&served(10_080, 30.0), asked(1100), secs(1100));
+        see(&mut account, &limited(Some(5000)), 1000, 1000);
+        see(&mut account, &served(10_080, 30.0), 1100, 1100);
         assert_eq!(until(&account), Some(secs(5000)), "another window");
-        account.record(&served(300, 3.0), asked(900), secs(1100));
+        see(&mut account, &served(300, 3.0), 900, 1100);
         assert_eq!(until(&account), Some(secs(5000)), "asked before the mark");
-        account.record(&served(300, 100.0), asked(1100), secs(1100));
+        see(&mut account, &served(300, 100.0), 1100, 1100);
         assert_eq!(until(&account), Some(secs(5000)), "nothing left");
-        account.record(&served(300, 3.0), asked(1100), secs(1100));
+        see(&mut account, &served(300, 3.0), 1100, 1100);
         assert_eq!(until(&account), None);
     }
 
@@ -403,24 +400,24 @@ mod tests {
         account.tokens.refreshed_at = Some(secs(1000));
         account.tokens.expires_at = Some(secs(5000));
         for reading in [&dead, &unauthorized] {
-            account.record(reading, asked(999), secs(1001));
+            see(&mut account, reading, 999, 1001);
             assert_eq!(account.tokens.expires_at, Some(secs(5000)));
             assert_eq!(account.login_required, None);
         }
-        account.record(&unauthorized, asked(1000), secs(1001));
+        see(&mut account, &unauthorized, 1000, 1001);
         assert_eq!(account.tokens.expires_at, None);
-        account.record(&dead, asked(1000), secs(1001));
+        see(&mut account, &dead, 1000, 1001);
         assert!(account.login_required.is_some());
     }
 
     #[test]
     fn what_a_hand_set_only_a_hand_or_time_ends() {
         let mut account = account();
-        account.record_by_hand(Scope::default_scope(), secs(2000), asked(1000), secs(1000));
-        account.record(&served(300, 3.0), asked(1100), secs(1100));
-        account.record(&limited(Some(9000)), asked(1200), secs(1200));
+        account.record_by_hand(Scope::default_scope(), secs(2000), None, secs(1000));
+        see(&mut account, &served(300, 3.0), 1100, 1100);
+        see(&mut account, &limited(Some(9000)), 1200, 1200);
         assert_eq!(until(&account), Some(secs(2000)));
-        account.record(&limited(Some(9000)), asked(2100), secs(2100));
+        see(&mut account, &limited(Some(9000)), 2100, 2100);
         assert_eq!(until(&account), Some(secs(9000)));
     }
 }

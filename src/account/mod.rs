@@ -7,12 +7,14 @@
 pub mod claims;
 pub mod credentials;
 pub mod extra;
+pub mod handle;
 pub mod id;
 pub mod identity;
 pub mod label;
 pub mod limit;
 pub mod mark;
 pub mod merge;
+pub mod observation;
 pub mod pick;
 pub mod printable;
 pub mod record;

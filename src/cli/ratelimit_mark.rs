@@ -11,8 +11,10 @@ use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::record::Who;
 use super::shell::{self, LARGEST_INPUT, Shell};
+use crate::account::handle::Handle;
 use crate::account::limit::{Class, Limit, Reading, Response, Source, Verdict};
-use crate::account::mark::{Asked, Mark};
+use crate::account::mark::Mark;
+use crate::account::observation::{Asking, Observation};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, Scope, response};
 use crate::store::{self, Absent};
@@ -244,13 +246,17 @@ impl RatelimitMark {
         word: &Word,
         now: UnixMillis,
     ) -> Result<(String, Code), Error> {
-        let asked = Asked {
-            at: now,
-            model: self.model.as_deref(),
-        };
         let (verdict, code, scope, dead) = match word {
             Word::Reading(reading) => {
-                account.record(reading, asked, now);
+                account.record(&Observation {
+                    asking: Asking {
+                        who: Handle::from(&*account),
+                        model: self.model.clone(),
+                        at: now,
+                    },
+                    reading: reading.clone(),
+                    seen_at: now,
+                });
                 let (scope, dead) = match &reading.verdict {
                     Verdict::Limited(limit) => (Some(limit.scope.as_str()), None),
                     Verdict::LoginRequired { code } => (None, Some(code.as_str())),
@@ -265,7 +271,7 @@ impl RatelimitMark {
             }
             Word::Until(until) => {
                 let scope = Scope::new(self.scope.clone());
-                account.record_by_hand(scope, *until, asked, now);
+                account.record_by_hand(scope, *until, self.model.as_deref(), now);
                 ("limited", Code::TryLater, Some(self.scope.as_str()), None)
             }
             Word::Clear => {

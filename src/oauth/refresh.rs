@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use super::issuer::{self, Issuer};
 use super::turn::{self, Turn};
+use crate::account::Account;
+use crate::account::handle::Handle;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, identity};
 use crate::clock::Clock;
 use crate::store::{self, Absent, Store};
 
@@ -184,7 +185,7 @@ pub(super) fn change(
     change: impl FnOnce(&mut Account),
 ) -> Result<Account, Error> {
     let changed = store::update(store, Absent::Refuse, |document| {
-        let index = identity::find_again(&document.accounts, account)?;
+        let index = Handle::from(account).find(&document.accounts)?;
         change(&mut document.accounts[index]);
         Some(document.accounts[index].clone())
     })?;

@@ -9,6 +9,7 @@ use super::mirror::Mirror;
 use super::refresh::{Error, How, Refreshed, dead_login, gone};
 use super::rescue::{Record, Rescue};
 use super::verdict;
+use crate::account::handle::Handle;
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, Extra, LoginRequired, identity};
 use crate::clock::Clock;
@@ -208,7 +209,7 @@ impl<'a> Turn<'a> {
         login: &Account,
     ) -> Result<Account, Error> {
         let put = store::update(self.store, Absent::Refuse, |document| {
-            let index = identity::find_again(&document.accounts, account);
+            let index = Handle::from(account).find(&document.accounts);
             for kept in &mut document.accounts {
                 if consumed.contains(&kept.tokens.refresh) {
                     take_tokens(kept, login);
@@ -307,7 +308,7 @@ impl<'a> Turn<'a> {
             extra: Extra::new(),
         };
         let kept = store::update(self.store, Absent::Refuse, |document| {
-            let index = identity::find_again(&document.accounts, account);
+            let index = Handle::from(account).find(&document.accounts);
             for kept in &mut document.accounts {
                 if kept.tokens.refresh == account.tokens.refresh {
                     kept.login_required = Some(dead.clone());
@@ -348,7 +349,9 @@ fn of_others(records: Vec<Record>, account: &Account) -> Vec<Record> {
 /// The account as the store has it now, and the name of its lock.
 fn read_again(store: &dyn Store, before: &Account) -> Result<(Account, String), Error> {
     let accounts = store.read()?.ok_or_else(|| gone(before))?.accounts;
-    let index = identity::find_again(&accounts, before).ok_or_else(|| gone(before))?;
+    let index = Handle::from(before)
+        .find(&accounts)
+        .ok_or_else(|| gone(before))?;
     let name = lock_name(&accounts, &accounts[index]);
     accounts
         .into_iter()

@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use super::issuer::Issuer;
 use super::refresh::{self, Need, USUAL_MARGIN, refresh};
+use crate::account::handle::Handle;
 use crate::account::limit::{self, Reading, Verdict};
-use crate::account::mark::Asked;
+use crate::account::observation::{Asking, Observation};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, credentials};
 use crate::clock::Clock;
@@ -125,23 +126,31 @@ pub fn fetch(
     let fresh = Need::ExpiresWithin(USUAL_MARGIN);
     let mut refreshed = refresh(store, issuer, before, fresh, clock)?;
     let mut notes = std::mem::take(&mut refreshed.notes);
-    let mut at = clock.now();
+    let mut asked_at = clock.now();
     let mut answer = backend.ask(&refreshed.account)?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         refreshed = refresh(store, issuer, &refreshed.account, Need::Now, clock)?;
         notes.append(&mut refreshed.notes);
-        at = clock.now();
+        asked_at = clock.now();
         answer = backend.ask(&refreshed.account)?;
     }
     let now = clock.now();
     let reading = read(&answer, store, refreshed.account.name(), now)?;
-    let asked = Asked { at, model: None };
+    let observation = Observation {
+        asking: Asking {
+            who: Handle::from(&refreshed.account),
+            model: None,
+            at: asked_at,
+        },
+        reading,
+        seen_at: now,
+    };
     let account = refresh::change(store, &refreshed.account, |kept| {
-        kept.record(&reading, asked, now);
+        kept.record(&observation);
     })?;
     Ok(Fetched {
         account,
-        reading,
+        reading: observation.reading,
         notes,
     })
 }

@@ -5,13 +5,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::account::identity;
+use crate::account::handle::Fingerprint;
 use crate::account::secret::RefreshToken;
 use crate::store::commit;
 
 /// Notes that the issuer called this token dead.
 pub(super) fn note(lock: &Path, token: &RefreshToken, code: &str) {
-    let text = format!("{} {code}\n", fingerprint(token));
+    let text = format!("{} {code}\n", Fingerprint::from(token));
     // Without it the token is presented once more, which the issuer answers as before.
     let _ = commit::replace(&lock.with_extension("dead"), text.as_bytes(), None);
 }
@@ -21,14 +21,12 @@ pub(super) fn of(lock: &Path, token: &RefreshToken) -> Option<String> {
     let path = lock.with_extension("dead");
     let text = fs::read_to_string(&path).ok()?;
     match text.trim_end().split_once(' ') {
-        Some((known, code)) if known == fingerprint(token) => Some(code.to_owned()),
+        Some((known, code)) if known == Fingerprint::from(token).to_string() => {
+            Some(code.to_owned())
+        }
         _ => {
             let _ = fs::remove_file(&path);
             None
         }
     }
-}
-
-fn fingerprint(token: &RefreshToken) -> String {
-    format!("{:016x}", identity::fingerprint(&[token.expose()]))
 }

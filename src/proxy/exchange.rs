@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use super::entry::Entry;
 use super::failover::{Step, Tries};
 use super::log::{Event, millis};
-use super::pool::{Choice, Observation, Wanted};
+use super::pool::{Choice, Wanted};
 use super::relay::Relay;
 use crate::account::Account;
+use crate::account::handle::Handle;
 use crate::account::limit::{Reading, Verdict};
+use crate::account::observation::{Asking, Observation};
 use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
 
@@ -83,8 +85,7 @@ pub(super) enum Outcome<A> {
 /// An answer for the client, and who gave it.
 pub(super) struct Answered<A> {
     pub(super) account: Account,
-    /// When the account was chosen.
-    pub(super) asked_at: UnixMillis,
+    pub(super) asking: Asking,
     pub(super) judged: Judged<A>,
 }
 
@@ -120,7 +121,7 @@ impl<A> Asked<A> {
 /// An account that was asked, and what came of it.
 struct Attempt<A> {
     account: Account,
-    asked_at: UnixMillis,
+    asking: Asking,
     asked: Asked<A>,
 }
 
@@ -129,7 +130,7 @@ impl<A> Attempt<A> {
         match self.asked {
             Asked::Judged(judged) => Outcome::Answer(Box::new(Answered {
                 account: self.account,
-                asked_at: self.asked_at,
+                asking: self.asking,
                 judged,
             })),
             Asked::Silent(silence) => Outcome::None(NoAnswer::Silent(silence)),
@@ -151,11 +152,6 @@ impl Exchange {
             tries: Tries::default(),
             chosen_at,
         }
-    }
-
-    /// The model that the request names.
-    pub(super) fn model(&self) -> Option<&str> {
-        self.wanted.model.as_deref()
     }
 
     /// Asks every account that can be used, one after the other, until one has an answer.
@@ -246,7 +242,7 @@ impl Exchange {
         asked: Asked<A>,
     ) -> (Attempt<A>, Option<Choice>) {
         let attempt = self.attempt(account, asked);
-        self.wanted.excluded.push(attempt.account.clone());
+        self.wanted.excluded.push(attempt.asking.who.clone());
         let next = match self.observation(&attempt) {
             Some(observation) => {
                 self.chosen_at = self.just_before_now();
@@ -257,10 +253,14 @@ impl Exchange {
         (attempt, Some(next))
     }
 
-    const fn attempt<A>(&self, account: Account, asked: Asked<A>) -> Attempt<A> {
+    fn attempt<A>(&self, account: Account, asked: Asked<A>) -> Attempt<A> {
         Attempt {
+            asking: Asking {
+                who: Handle::from(&account),
+                model: self.wanted.model.clone(),
+                at: self.chosen_at,
+            },
             account,
-            asked_at: self.chosen_at,
             asked,
         }
     }
@@ -275,11 +275,9 @@ impl Exchange {
             Verdict::LoginRequired { .. } | Verdict::Unauthorized { .. }
         );
         (!no_proof).then(|| Observation {
-            account: attempt.account.clone(),
+            asking: attempt.asking.clone(),
             reading: judged.reading.clone(),
-            asked_at: attempt.asked_at,
             seen_at: self.relay.pool.now(),
-            model: self.wanted.model.clone(),
         })
     }
 

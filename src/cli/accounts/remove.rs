@@ -2,7 +2,8 @@
 
 use super::change::Left;
 use super::{called, change, confirm};
-use crate::account::{Account, identity};
+use crate::account::Account;
+use crate::account::handle::Handle;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
 use crate::client::login;
@@ -90,10 +91,12 @@ fn question(
 fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<Left>), Error> {
     let now = shell.now();
     change(shell, |document| {
-        let index = identity::find_again(&document.accounts, before).ok_or_else(|| {
-            let name = before.name();
-            Error::new(Code::No, format!("'{name}' is not there any more"))
-        })?;
+        let index = Handle::from(before)
+            .find(&document.accounts)
+            .ok_or_else(|| {
+                let name = before.name();
+                Error::new(Code::No, format!("'{name}' is not there any more"))
+            })?;
         let was_active = index == document.active_index;
         let account = document.remove(index);
         let left = was_active.then(|| Left::new(document, (index, &account), "removed", now));

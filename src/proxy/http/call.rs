@@ -67,13 +67,8 @@ impl Call {
     fn pass_on(self, answered: Answered<Held>) -> Response<Body> {
         let mut exchange = self.exchange;
         let Held { head, body } = answered.judged.answer;
-        let watcher = Watcher::new(
-            &exchange,
-            &head.headers,
-            answered.account,
-            answered.asked_at,
-        );
-        exchange.entry.account = Some(watcher.account_name().to_owned());
+        let watcher = Watcher::new(&exchange, &head.headers, answered.asking);
+        exchange.entry.account = Some(answered.account.name().to_owned());
         exchange.entry.verdict = Some(answered.judged.reading.verdict.word());
         exchange.entry.note_head(head.status.as_u16());
         let mut response = Response::new(());

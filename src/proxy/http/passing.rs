@@ -9,14 +9,14 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::answer::Content;
-use crate::account::Account;
 use crate::account::limit::{self, Verdict};
+use crate::account::observation::{Asking, Observation};
 use crate::account::stream::Event;
-use crate::account::time::UnixMillis;
+
 use crate::proxy::decode::EventReader;
 use crate::proxy::entry::Entry;
 use crate::proxy::exchange::Exchange;
-use crate::proxy::pool::{Observation, Pool};
+use crate::proxy::pool::Pool;
 
 /// An answer on its way to the client. What is held goes first; the rest passes as it comes. When
 /// the client goes away this goes, and the upstream's connection with it.
@@ -31,29 +31,16 @@ pub(super) struct Passing {
 pub(super) struct Watcher {
     pool: Arc<Pool>,
     head: HeaderMap,
-    account: Account,
-    model: Option<String>,
-    asked_at: UnixMillis,
+    asking: Asking,
 }
 
 impl Watcher {
-    pub(super) fn new(
-        exchange: &Exchange,
-        head: &HeaderMap,
-        account: Account,
-        asked_at: UnixMillis,
-    ) -> Self {
+    pub(super) fn new(exchange: &Exchange, head: &HeaderMap, asking: Asking) -> Self {
         Self {
             pool: Arc::clone(&exchange.relay.pool),
             head: head.clone(),
-            account,
-            model: exchange.model().map(str::to_owned),
-            asked_at,
+            asking,
         }
-    }
-
-    pub(super) fn account_name(&self) -> &str {
-        self.account.name()
     }
 
     fn see(&self, event: &Event) {
@@ -65,11 +52,9 @@ impl Watcher {
         };
         if matches!(reading.verdict, Verdict::Ok | Verdict::Limited(_)) {
             self.pool.record_soon(Observation {
-                account: self.account.clone(),
+                asking: self.asking.clone(),
                 reading,
-                asked_at: self.asked_at,
                 seen_at: self.pool.now(),
-                model: self.model.clone(),
             });
         }
     }

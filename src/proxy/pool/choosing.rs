@@ -6,11 +6,13 @@ use std::sync::Arc;
 use tokio::task;
 use tokio::time::timeout;
 
-use super::pending::{self, Observation};
+use super::pending;
 use super::{Pool, STORE_PATIENCE};
+use crate::account::Account;
+use crate::account::handle::Handle;
+use crate::account::observation::Observation;
 use crate::account::pick::{self, Decision, Nothing, Request, Strategy};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, identity};
 use crate::store::Document;
 
 /// What a request needs.
@@ -19,7 +21,7 @@ pub struct Wanted {
     /// The model, if it is known.
     pub model: Option<String>,
     /// The accounts that were asked for this request and will not do.
-    pub excluded: Vec<Account>,
+    pub excluded: Vec<Handle>,
 }
 
 /// Who is next.
@@ -114,7 +116,7 @@ impl Pool {
 
 fn decide(document: &Document, wanted: &Wanted, strategy: Strategy, now: UnixMillis) -> Decision {
     let (accounts, active) = (&document.accounts, document.active_index);
-    let excluded = |excluded| identity::find_again(accounts, excluded);
+    let excluded = |who: &Handle| who.find(accounts);
     let mut request = Request {
         strategy,
         model: wanted.model.as_deref(),

@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use cached::Cached;
 pub use choosing::{Choice, Wanted};
-pub use pending::Observation;
 use pending::Pending;
 
-use crate::account::identity;
+use crate::account::handle::Handle;
 use crate::account::pick::Strategy;
 use crate::account::time::UnixMillis;
 use crate::clock::Clock;
@@ -99,7 +98,7 @@ impl Pool {
             return;
         }
         for account in &mut document.accounts {
-            if let Some(index) = identity::find_again(&known.accounts, account) {
+            if let Some(index) = Handle::from(&*account).find(&known.accounts) {
                 let read = std::mem::replace(account, known.accounts[index].clone());
                 account.tokens.replace(read.tokens);
             }

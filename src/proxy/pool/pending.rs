@@ -7,10 +7,7 @@ use std::time::Duration;
 use tokio::task;
 
 use super::{Pool, lock};
-use crate::account::limit::Reading;
-use crate::account::mark::Asked;
-use crate::account::time::UnixMillis;
-use crate::account::{Account, identity};
+use crate::account::observation::Observation;
 use crate::store::Document;
 
 /// What was learned waits so long for more, so that the store is not written for each answer.
@@ -21,21 +18,6 @@ const FLUSH_AGAIN: Duration = Duration::from_secs(1);
 
 /// So much is kept for a store that can't be written.
 const MOST: usize = 1000;
-
-/// What an answer said of an account.
-#[derive(Clone, Debug)]
-pub struct Observation {
-    /// The account, as it was when it was asked.
-    pub account: Account,
-    /// What was said.
-    pub reading: Reading,
-    /// When the request was sent.
-    pub asked_at: UnixMillis,
-    /// When it was said.
-    pub seen_at: UnixMillis,
-    /// The model that was asked.
-    pub model: Option<String>,
-}
 
 /// See the module.
 #[derive(Default)]
@@ -155,40 +137,45 @@ impl Pool {
 
 /// Records what an answer said in a document, if the account is still in it.
 pub(super) fn record(document: &mut Document, observation: &Observation) {
-    if let Some(index) = identity::find_again(&document.accounts, &observation.account) {
-        let asked = Asked {
-            at: observation.asked_at,
-            model: observation.model.as_deref(),
-        };
-        document.accounts[index].record(&observation.reading, asked, observation.seen_at);
+    if let Some(index) = observation.asking.who.find(&document.accounts) {
+        document.accounts[index].record(observation);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::limit::Verdict;
+    use crate::account::Account;
+    use crate::account::handle::Handle;
+    use crate::account::limit::{Reading, Verdict};
+    use crate::account::observation::Asking;
     use crate::account::secret::RefreshToken;
+    use crate::account::time::UnixMillis;
+
+    fn who(number: usize) -> Handle {
+        let token = RefreshToken::new(format!("token-{number}"));
+        Handle::from(&Account::new(token))
+    }
 
     fn observation(number: usize) -> Observation {
         Observation {
-            account: Account::new(RefreshToken::new(format!("token-{number}"))),
+            asking: Asking {
+                who: who(number),
+                model: None,
+                at: UnixMillis::from_secs(1),
+            },
             reading: Reading {
                 verdict: Verdict::Ok,
                 windows: Vec::new(),
                 plan_type: None,
             },
-            asked_at: UnixMillis::from_secs(1),
             seen_at: UnixMillis::from_secs(1),
-            model: None,
         }
     }
 
-    fn tokens(queue: &Queue) -> Vec<&str> {
+    fn pending(queue: &Queue) -> Vec<Handle> {
         let observations = queue.observations.iter();
-        observations
-            .map(|it| it.account.tokens.refresh.expose())
-            .collect()
+        observations.map(|it| it.asking.who.clone()).collect()
     }
 
     #[test]
@@ -199,7 +186,7 @@ mod tests {
         let flushed = queue.snapshot();
         assert!(!queue.push(observation(3)));
         queue.drop_flushed(&flushed);
-        assert_eq!(tokens(&queue), ["token-3"]);
+        assert_eq!(pending(&queue), [who(3)]);
         assert!(!queue.is_over());
         let flushed = queue.snapshot();
         queue.drop_flushed(&flushed);
@@ -217,9 +204,6 @@ mod tests {
         queue.push(observation(MOST));
         queue.push(observation(MOST + 1));
         queue.drop_flushed(&flushed);
-        assert_eq!(
-            tokens(&queue),
-            [format!("token-{MOST}"), format!("token-{}", MOST + 1)]
-        );
+        assert_eq!(pending(&queue), [who(MOST), who(MOST + 1)]);
     }
 }

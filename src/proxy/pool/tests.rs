@@ -6,6 +6,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::account::limit::{Class, Limit, Reading, Reset, Source, Verdict};
+use crate::account::observation::{Asking, Observation};
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, Scope};
 use crate::net::endpoint::Endpoint;
@@ -91,7 +92,11 @@ fn pool() -> (Arc<Pool>, Arc<Memory>) {
 
 fn limited(pool: &Pool, name: &str, added: u64) -> Observation {
     Observation {
-        account: account(name, added),
+        asking: Asking {
+            who: Handle::from(&account(name, added)),
+            model: None,
+            at: pool.now(),
+        },
         reading: Reading {
             verdict: Verdict::Limited(Limit {
                 class: Class::Quota,
@@ -104,9 +109,7 @@ fn limited(pool: &Pool, name: &str, added: u64) -> Observation {
             windows: Vec::new(),
             plan_type: None,
         },
-        asked_at: pool.now(),
         seen_at: pool.now(),
-        model: None,
     }
 }
 
