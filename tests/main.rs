@@ -45,6 +45,7 @@ mod relay_http;
 mod relay_log;
 mod relay_trouble;
 mod service;
+mod session_strip;
 mod store;
 mod support;
 mod terminal;

@@ -38,6 +38,7 @@ fn who_waits_for_data_on_a_terminal_says_for_what() {
         ("codex-token-decode >records", "a packed refresh string"),
         ("codex-token-encode >records", "account records"),
         ("codex-ratelimit-mark work", "a response"),
+        ("codex-session-strip >stripped", "the body of a request"),
     ] {
         let mut script = home
             .std_command("script")

@@ -148,9 +148,10 @@ fn the_long_help_has_the_flags_of_the_page_and_says_more_than_the_short_one() {
 }
 
 /// The commands whose long help explains input, output, exit status and use.
-const EXPLAINED: [&str; 4] = [
+const EXPLAINED: [&str; 5] = [
     "codex-account-pick",
     "codex-ratelimit-mark",
+    "codex-session-strip",
     "codex-token-decode",
     "codex-token-encode",
 ];

@@ -21,6 +21,7 @@ pub mod record;
 pub mod response;
 pub mod secret;
 pub mod select;
+pub mod session;
 pub mod stream;
 pub mod time;
 pub mod token;

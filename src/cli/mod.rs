@@ -18,6 +18,7 @@ pub mod record;
 pub mod rehearse;
 pub mod running_relay;
 pub mod service;
+pub mod session_strip;
 pub mod shell;
 pub mod token_decode;
 pub mod token_encode;
