@@ -8,6 +8,7 @@
 
 mod accounts;
 mod accounts_doctor;
+mod accounts_policy;
 mod accounts_view;
 mod accounts_watch;
 mod codex;

@@ -194,7 +194,7 @@ fn help_fits_a_screen() {
         for help in Help::of_all(&name) {
             let lines = help.text.lines().count();
             let columns = help.text.lines().map(|line| line.chars().count()).max();
-            if lines > 40 || columns > Some(80) {
+            if lines > 48 || columns > Some(80) {
                 found.push(format!(
                     "{lines} lines, {columns:?} columns:\n{}",
                     help.text

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::mark::Mark;
+use super::pick::Policy;
 use super::secret::{AccessToken, RefreshToken};
 use super::time::UnixMillis;
 use super::tokens::Tokens;
@@ -45,6 +46,8 @@ pub struct Account {
     pub(super) rate_limit_reset_time: Option<UnixMillis>,
     /// Who has it in use.
     pub lease: Option<Lease>,
+    /// What the person wishes of it.
+    pub policy: Policy,
     /// What was last seen of its quota.
     pub usage: Option<Usage>,
     /// When it became the active one, and with how much used.
@@ -153,6 +156,7 @@ impl Account {
             families: BTreeMap::new(),
             rate_limit_reset_time: None,
             lease: None,
+            policy: Policy::default(),
             usage: None,
             activation: None,
             login_required: None,

@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::id::filled;
 use super::mark::Mark;
+use super::pick::Policy;
 use super::record::{Account, Activation, Lease, LoginRequired, SwitchReason};
 use super::secret::{AccessToken, IdToken, RefreshToken};
 use super::time::{self, UnixMillis};
@@ -47,6 +48,8 @@ pub(super) struct Wire {
     #[serde(default)]
     families: BTreeMap<Scope, Vec<String>>,
     lease: Option<Lease>,
+    #[serde(default)]
+    policy: Policy,
     usage: Option<Usage>,
     activation: Option<Activation>,
     login_required: Option<LoginRequired>,
@@ -81,6 +84,7 @@ impl From<Wire> for Account {
             families: wire.families,
             rate_limit_reset_time: wire.rate_limit_reset_time,
             lease: wire.lease,
+            policy: wire.policy,
             usage: wire.usage,
             activation: wire.activation,
             login_required: wire.login_required,
@@ -111,6 +115,7 @@ impl Serialize for Account {
         fields.put_known("limits", some(&self.limits))?;
         fields.put_known("families", some(&self.families))?;
         fields.put_known("lease", self.lease.as_ref())?;
+        fields.put_known("policy", Some(&self.policy).filter(|it| !it.is_empty()))?;
         fields.put_known("usage", self.usage.as_ref())?;
         fields.put_known("activation", self.activation.as_ref())?;
         fields.put_known("loginRequired", self.login_required.as_ref())?;

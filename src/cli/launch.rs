@@ -32,7 +32,8 @@ use crate::sys::memory;
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-launch [-qhV] [--store FILE] [--strategy STRATEGY]
-                    [--max-wait DURATION] [--head-timeout DURATION]
+                    [--reserve PERCENT] [--max-wait DURATION]
+                    [--head-timeout DURATION]
                     [--proxy URL [--key-file FILE]] [--]
                     [COMMAND [ARGUMENT ...]]",
     term_width = 80
@@ -41,7 +42,7 @@ pub struct Launch {
     #[command(flatten)]
     rotation: Rotation,
     /// Use the codex-proxy that runs there
-    #[arg(long, value_name = "URL", conflicts_with_all = ["strategy", "max_wait", "head_timeout"])]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["strategy", "reserve", "max_wait", "head_timeout"])]
     proxy: Option<String>,
     /// The file of its key; default: $CODEX_PROXY_KEY
     #[arg(long, value_name = "FILE", requires = "proxy")]

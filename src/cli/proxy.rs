@@ -16,7 +16,7 @@ use super::args::{self, Common};
 use super::exit::{Code, Error};
 use super::shell::Shell;
 use super::{record, service};
-use crate::account::pick::{Strategy, strategy};
+use crate::account::pick::{Strategy, Wishes, strategy};
 use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
 use crate::proxy::guard::Key;
@@ -35,8 +35,8 @@ use crate::sys::{self, memory, signals, stdio};
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-proxy [-qhVv] [--store FILE] [--listen ADDRESS] [--key-file FILE]
-                   [--strategy STRATEGY] [--max-wait DURATION]
-                   [--head-timeout DURATION] [--log FILE]",
+                   [--strategy STRATEGY] [--reserve PERCENT]
+                   [--max-wait DURATION] [--head-timeout DURATION] [--log FILE]",
     term_width = 80
 )]
 pub struct ProxyCommand {
@@ -61,8 +61,11 @@ pub struct ProxyCommand {
 /// How a relay rotates: for `codex-proxy` and `codex-launch`.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Rotation {
-    #[arg(long, value_name = "STRATEGY", help = strategy::LIST, default_value = "sticky", hide_default_value = true)]
-    strategy: Strategy,
+    #[arg(long, value_name = "STRATEGY", help = strategy::LIST)]
+    strategy: Option<Strategy>,
+    /// Accounts with this little left of a window come last
+    #[arg(long, value_name = "PERCENT", value_parser = args::percent)]
+    reserve: Option<f64>,
     /// Hold a request so long when every account is limited
     #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "0", hide_default_value = true)]
     max_wait: Duration,
@@ -124,7 +127,8 @@ impl super::Command for ProxyCommand {
 impl Default for Rotation {
     fn default() -> Self {
         Self {
-            strategy: Strategy::Sticky,
+            strategy: None,
+            reserve: None,
             max_wait: Duration::ZERO,
             head_timeout: Duration::from_secs(300),
         }
@@ -148,7 +152,11 @@ impl Rotation {
             key,
             upstream: Endpoint::upstream()?,
             issuer: Endpoint::issuer()?,
-            strategy: self.strategy,
+            wishes: Wishes {
+                strategy: self.strategy,
+                reserve: self.reserve,
+                credits: None,
+            },
             max_wait: self.max_wait,
             head_patience: self.head_timeout,
             clock: shell.clock(),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::account::mark::Mark;
+use crate::account::pick::Policy;
 use crate::account::secret::RefreshToken;
 use crate::account::time::{self, UnixMillis};
 use crate::account::usage::Usage;
@@ -75,6 +76,8 @@ pub struct AccountRecord<'a> {
     usage: Option<&'a Usage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     login_required: Option<&'a LoginRequired>,
+    #[serde(skip_serializing_if = "Policy::is_empty")]
+    policy: &'a Policy,
 }
 
 impl<'a> AccountRecord<'a> {
@@ -101,6 +104,7 @@ impl<'a> AccountRecord<'a> {
             limits: account.limits(),
             usage: account.usage.as_ref(),
             login_required: account.login_required.as_ref(),
+            policy: &account.policy,
         }
     }
 }

@@ -21,7 +21,7 @@ use super::pool::Pool;
 use super::relay::Relay;
 use super::turns::Turns;
 use super::upstream::Upstream;
-use crate::account::pick::Strategy;
+use crate::account::pick::Wishes;
 use crate::clock::Clock;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::Issuer;
@@ -45,7 +45,7 @@ pub struct Settings {
     /// Where tokens are renewed.
     pub issuer: Endpoint,
     /// How the next account is chosen.
-    pub strategy: Strategy,
+    pub wishes: Wishes,
     /// How long a request is held when every account is limited.
     pub max_wait: Duration,
     /// How long the head of an answer may take.
@@ -124,7 +124,7 @@ impl Proxy {
         let pool = Pool::new(
             store,
             Issuer::new(settings.issuer),
-            settings.strategy,
+            settings.wishes,
             settings.clock,
             complaints(&log, settings.clock),
         );

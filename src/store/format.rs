@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::account::pick::{Policy, Request};
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, Extra};
 
@@ -23,6 +24,9 @@ pub struct Document {
     /// The index of the active account.
     #[serde(default)]
     pub active_index: usize,
+    /// What the person wishes of all accounts.
+    #[serde(default, skip_serializing_if = "Policy::is_empty")]
+    pub policy: Policy,
     /// Fields that this program does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -34,6 +38,7 @@ impl Default for Document {
             version: VERSION,
             accounts: Vec::new(),
             active_index: 0,
+            policy: Policy::default(),
             extra: Extra::new(),
         }
     }
@@ -79,6 +84,15 @@ impl Document {
         Self {
             accounts,
             ..Self::default()
+        }
+    }
+
+    /// A request for which nothing is wished but what the document says.
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
+        Request {
+            wishes: self.policy.wishes(),
+            ..Request::default()
         }
     }
 
@@ -232,7 +246,8 @@ mod tests {
             "limits":{"default":{"until":9,"odd":[1]}},"rateLimitResetTime":9,
             "usage":{"windows":[{"minutes":300,"usedPercent":1.0,"resetsAt":0,"odd":1}],"observedAt":0,"odd":2},
             "lease":{"until":1,"pid":2,"odd":3},"activation":{"at":1,"odd":4},
-            "loginRequired":{"code":"c","at":1,"odd":5},"odd":{"a":null}}],"activeIndex":0,"odd":"x"}"#;
+            "loginRequired":{"code":"c","at":1,"odd":5},
+            "policy":{"reserve":10.0,"odd":6},"odd":{"a":null}}],"activeIndex":0,"policy":{"strategy":"later","credits":"maybe","odd":7},"odd":"x"}"#;
         let before: serde_json::Value = serde_json::from_str(text).unwrap();
         let bytes = Document::parse(text.as_bytes()).unwrap().to_bytes();
         let mut after: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

@@ -48,7 +48,7 @@ fn completion_knows_the_strategies_and_the_accounts_of_the_store_that_was_typed(
         );
         home.sh(&script).stdout
     };
-    let strategies = "sticky round-robin least-used step=5";
+    let strategies = "sticky round-robin least-used soonest-reset step=5";
     assert_eq!(completed("codex-account-pick --strategy"), strategies);
     assert_eq!(completed("codex-account-pick --account"), "work personal");
     for typed in ["--store named", "--store=named"] {

@@ -13,6 +13,7 @@ fn each_form_is_what_its_reader_takes() {
     let token = access_token("work");
     let text = |format: &str| pick(&home, &format!("--format {format}")).stdout;
     assert_eq!(text("id"), "acc-work\n");
+    assert_eq!(text("index"), "0\n");
     assert_eq!(text("access-token"), format!("{token}\n"));
     assert_eq!(
         text("headers"),

@@ -11,6 +11,7 @@ use super::support::shown::Shown;
 use super::support::{CLOCK, Home};
 
 mod arguments;
+mod choices;
 mod explained;
 mod forms;
 mod leases;

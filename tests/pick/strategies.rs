@@ -192,8 +192,7 @@ fn what_is_asked_for_and_what_is_excluded() {
     ");
     insta::assert_snapshot!(pick(&home, "--account work --exclude work"), @"
     --- stderr
-    codex-account-pick: error: account 'work' is disabled or excluded
-    hint: codex-accounts enable 'work'
+    codex-account-pick: error: account 0 'work' is excluded
     --- exit 1
     ");
     limit(&home, 0, NOW + 90_000);
@@ -206,14 +205,22 @@ fn what_is_asked_for_and_what_is_excluded() {
 }
 
 #[test]
-fn what_is_reserved_comes_last() {
-    let home = home_of(&["work", "personal"]);
+fn the_account_that_was_asked_for_is_told_why_it_can_not_be_used() {
+    let home = home_of(&["off", "dead"]);
     edit(&home, |store| {
-        store["accounts"][0]["usage"] = usage(90.0, 10.0)
+        store["accounts"][0]["enabled"] = json!(false);
+        store["accounts"][1]["loginRequired"] = json!({"code": "invalid_grant", "at": NOW});
     });
-    assert_eq!(picked(&home, "--peek --reserve 9.9"), "work");
-    assert_eq!(picked(&home, "--peek --reserve 10%"), "personal");
-    assert_eq!(reasons(&home, "--reserve 10"), ["reserved", "chosen"]);
-    limit(&home, 1, NOW + 1);
-    assert_eq!(picked(&home, "--peek --reserve 10"), "work");
+    insta::assert_snapshot!(pick(&home, "--account off"), @"
+    --- stderr
+    codex-account-pick: error: account 0 'off' is disabled
+    hint: codex-accounts enable 0
+    --- exit 1
+    ");
+    insta::assert_snapshot!(pick(&home, "--account dead"), @"
+    --- stderr
+    codex-account-pick: error: account 1 'dead' needs a new login (invalid_grant)
+    hint: log in again with 'codex-accounts add'
+    --- exit 77
+    ");
 }

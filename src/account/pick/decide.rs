@@ -1,6 +1,6 @@
 //! The choice of one account, and what it is where there is none.
 
-use super::order::{self, best, rank};
+use super::order::{self, Rank, Standing};
 use super::{Request, session};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, State, SwitchReason};
@@ -45,10 +45,10 @@ pub fn pick(
     request: &Request<'_>,
     now: UnixMillis,
 ) -> Decision {
-    let usable = order::usable(accounts, request, now);
+    let standings = order::standings(accounts, request, now);
     if let Some(index) = request.session.and_then(|key| {
-        let is_reserved = |&index: &usize| order::is_reserved(accounts, index, request, now);
-        session::by_key(accounts, &best(&usable, is_reserved), key)
+        let candidates = order::best(&standings, Rank::for_session);
+        session::by_key(accounts, &candidates, key)
     }) {
         // Sessions live side by side: none of them moves the active account.
         return Decision::Use {
@@ -56,11 +56,12 @@ pub fn pick(
             switch: None,
         };
     }
-    let candidates = best(&usable, |&index| rank(accounts, index, request, now));
+    let candidates = order::best(&standings, |rank| rank);
     if candidates.is_empty() {
-        return none(accounts, request, now);
+        return none(&standings);
     }
-    let index = request.strategy.choose(accounts, &candidates, active, now);
+    let strategy = request.wishes.strategy.unwrap_or_default();
+    let index = strategy.choose(accounts, &candidates, active, now);
     let switch = (index != active || accounts[index].activation.is_none())
         .then(|| switch_reason(accounts, active, index, request.model, now));
     Decision::Use { index, switch }
@@ -87,26 +88,17 @@ fn switch_reason(
     }
 }
 
-fn none(accounts: &[Account], request: &Request<'_>, now: UnixMillis) -> Decision {
-    let states: Vec<(usize, State<'_>)> = (0..accounts.len())
-        .filter(|&index| order::allowed(request, index))
-        .map(|index| (index, accounts[index].state(request.model, now)))
-        .collect();
-    let first_back = states
-        .iter()
-        .filter_map(|(index, state)| match state {
-            State::Limited { mark, .. } => Some((mark.until, *index)),
-            _ => None,
-        })
-        .min();
-    if let Some((until, index)) = first_back {
+fn none(standings: &[Standing]) -> Decision {
+    let first_back = standings.iter().enumerate();
+    let first_back = first_back.filter_map(|(index, standing)| match standing {
+        Standing::Limited(until) => Some((*until, index)),
+        _ => None,
+    });
+    if let Some((until, index)) = first_back.min() {
         Decision::Limited { index, until }
-    } else if accounts.is_empty() {
+    } else if standings.is_empty() {
         Decision::Nothing(Nothing::NoAccounts)
-    } else if states
-        .iter()
-        .any(|(_, state)| matches!(state, State::LoginRequired(_)))
-    {
+    } else if standings.contains(&Standing::LoginRequired) {
         Decision::Nothing(Nothing::LoginRequired)
     } else {
         Decision::Nothing(Nothing::NoneAllowed)

@@ -1,9 +1,9 @@
 //! Why each account would be chosen or passed over.
 
-use super::order::{allowed, rank};
+use super::order::{self, Standing};
 use super::{Decision, Request, pick};
+use crate::account::Account;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, State};
 
 /// Why an account was chosen or passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,23 +64,17 @@ pub fn explain(
         Decision::Use { index, .. } => Some(index),
         Decision::Nothing(_) | Decision::Limited { .. } => None,
     };
-    let reason = |index: usize| {
-        if chosen == Some(index) {
-            return Reason::Chosen;
-        }
-        if !allowed(request, index) {
-            return Reason::Excluded;
-        }
-        match accounts[index].state(request.model, now) {
-            State::Disabled => Reason::Disabled,
-            State::LoginRequired(_) => Reason::LoginRequired,
-            State::Limited { mark, .. } => Reason::Limited(mark.until),
-            State::Ready => match rank(accounts, index, request, now) {
-                (true, _) => Reason::Reserved,
-                (false, true) => Reason::Busy,
-                (false, false) => Reason::NotNext,
-            },
-        }
-    };
-    (0..accounts.len()).map(reason).collect()
+    let standings = order::standings(accounts, request, now);
+    let reasons = standings.into_iter().enumerate();
+    let reasons = reasons.map(|(index, standing)| match standing {
+        _ if chosen == Some(index) => Reason::Chosen,
+        Standing::Excluded => Reason::Excluded,
+        Standing::Disabled => Reason::Disabled,
+        Standing::LoginRequired => Reason::LoginRequired,
+        Standing::Limited(until) => Reason::Limited(until),
+        Standing::Usable(rank) if rank.reserved => Reason::Reserved,
+        Standing::Usable(rank) if rank.busy => Reason::Busy,
+        Standing::Usable(_) => Reason::NotNext,
+    });
+    reasons.collect()
 }

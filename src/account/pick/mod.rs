@@ -3,6 +3,7 @@
 //!
 //! - [`request`]: what is asked for. [`decide`]: the choice, and what it is called.
 //! - `order`: who may be chosen, and who comes last. [`strategy`]: who of the rest.
+//! - [`policy`]: what is wished of the choice, for a run or for good.
 //! - `session`: which account a session has. [`explain`]: why an account was passed over.
 //! - [`activation`]: what a choice changes in the accounts.
 //!
@@ -12,6 +13,7 @@ pub mod activation;
 pub mod decide;
 pub mod explain;
 mod order;
+pub mod policy;
 #[cfg(test)]
 mod properties;
 pub mod request;
@@ -21,5 +23,6 @@ pub mod strategy;
 pub use activation::{activate, active_before, apply, is_news};
 pub use decide::{Decision, Nothing, pick};
 pub use explain::{Reason, explain};
+pub use policy::{Credits, Policy, Wishes};
 pub use request::Request;
 pub use strategy::Strategy;

@@ -1,48 +1,125 @@
 //! Who may be chosen, and who of them comes last.
 
 use super::Request;
+use super::policy::Wishes;
 use crate::account::time::UnixMillis;
 use crate::account::{Account, State};
 
-pub(super) fn allowed(request: &Request<'_>, index: usize) -> bool {
-    request.only.is_none_or(|only| only == index) && !request.exclude.contains(&index)
+/// How an account stands to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was excluded, or another was asked for.
+    Excluded,
+    /// The person does not want it.
+    Disabled,
+    /// Its login is dead.
+    LoginRequired,
+    /// It can't be used before this time.
+    Limited(UnixMillis),
+    /// It can be used.
+    Usable(Rank),
 }
 
-pub(super) fn usable(accounts: &[Account], request: &Request<'_>, now: UnixMillis) -> Vec<usize> {
-    (0..accounts.len())
-        .filter(|&index| allowed(request, index))
-        .filter(|&index| accounts[index].state(request.model, now) == State::Ready)
-        .collect()
+/// The lowest is taken first. The order of the fields is that of what weighs more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// What is left of it is kept for other use.
+    pub(super) reserved: bool,
+    /// Somebody else holds it.
+    pub(super) busy: bool,
 }
 
-/// Those of the lowest rank.
-pub(super) fn best<R: Ord>(indices: &[usize], rank: impl Fn(&usize) -> R) -> Vec<usize> {
-    let lowest = indices.iter().map(&rank).min();
-    let best = |index: &&usize| Some(rank(index)) == lowest;
-    indices.iter().filter(best).copied().collect()
+impl Rank {
+    /// The rank for a session, which stays where its prompts are cached, whoever is busy: a lease is
+    /// to spread runs.
+    pub(super) fn for_session(self) -> Self {
+        Self {
+            busy: false,
+            ..self
+        }
+    }
 }
 
-/// Lower is better: what is kept in reserve comes last, what is in use before that.
-pub(super) fn rank(
+/// How each account stands.
+pub(super) fn standings(
     accounts: &[Account],
-    index: usize,
     request: &Request<'_>,
     now: UnixMillis,
-) -> (bool, bool) {
-    let reserved = is_reserved(accounts, index, request, now);
-    (reserved, request.busy.contains(&index))
+) -> Vec<Standing> {
+    let standing = |index: usize| standing(index, &accounts[index], request, now);
+    (0..accounts.len()).map(standing).collect()
 }
 
-pub(super) fn is_reserved(
-    accounts: &[Account],
-    index: usize,
-    request: &Request<'_>,
-    now: UnixMillis,
-) -> bool {
-    let used = accounts[index]
-        .usage
-        .as_ref()
-        .and_then(|usage| usage.fullest(now));
-    request.reserve_percent > 0.0
-        && used.is_some_and(|used| 100.0 - used <= request.reserve_percent)
+fn standing(index: usize, account: &Account, request: &Request<'_>, now: UnixMillis) -> Standing {
+    let is_another = request.only.is_some_and(|only| only != index);
+    if is_another || request.exclude.contains(&index) {
+        return Standing::Excluded;
+    }
+    match account.state(request.model, now) {
+        State::Disabled => Standing::Disabled,
+        State::LoginRequired(_) => Standing::LoginRequired,
+        State::Limited { mark, .. } => Standing::Limited(mark.until),
+        State::Ready => Standing::Usable(Rank {
+            reserved: is_reserved(account, request.wishes, now),
+            busy: request.busy.contains(&index),
+        }),
+    }
+}
+
+/// Whether no more of it is left than what is kept. An account's own reserve goes before the one
+/// that is asked for.
+fn is_reserved(account: &Account, wishes: Wishes, now: UnixMillis) -> bool {
+    let reserve = account.policy.wishes().or(wishes).reserve.unwrap_or(0.0);
+    let used = account.usage.as_ref().and_then(|usage| usage.fullest(now));
+    reserve > 0.0 && used.is_some_and(|used| 100.0 - used <= reserve)
+}
+
+/// The usable accounts of the lowest rank.
+pub(super) fn best(standings: &[Standing], rank: impl Fn(Rank) -> Rank) -> Vec<usize> {
+    let usable = standings.iter().enumerate();
+    let usable = usable.filter_map(|(index, standing)| match standing {
+        Standing::Usable(it) => Some((rank(*it), index)),
+        _ => None,
+    });
+    let usable: Vec<(Rank, usize)> = usable.collect();
+    let lowest = usable.iter().map(|(rank, _)| *rank).min();
+    let lowest = usable.iter().filter(|(rank, _)| Some(*rank) == lowest);
+    lowest.map(|(_, index)| *index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::account::Account;
+    use crate::account::pick::properties::{account, take};
+    use crate::account::pick::{Request, Wishes};
+
+    #[test]
+    fn a_reserve_leads_forward_and_never_back_and_forth() {
+        let used = |percent: u32| {
+            json!({"refreshToken": "r", "usage": {"windows": [
+                {"minutes": 10_080, "usedPercent": percent}]}})
+        };
+        let request = Request {
+            wishes: Wishes {
+                reserve: Some(10.0),
+                ..Wishes::default()
+            },
+            ..Request::default()
+        };
+        let mut accounts: Vec<Account> = (0..3).map(|_| account(used(0))).collect();
+        let (mut percent, mut active, mut way) = ([0; 3], 0, Vec::new());
+        while let Some(index) = take(&mut accounts, &mut active, &request) {
+            if way.last() != Some(&index) {
+                way.push(index);
+            }
+            percent[index] += 1;
+            accounts[index].usage = account(used(percent[index])).usage;
+            accounts[index].enabled = percent[index] < 100;
+        }
+        // Once round to the reserves; then these are spent, one after the other.
+        assert_eq!(way, [0, 1, 2, 0, 1]);
+        assert!(accounts.iter().all(|it| !it.enabled));
+    }
 }

@@ -7,8 +7,7 @@ use proptest::prelude::{
 };
 use serde_json::{Value, json};
 
-use super::order::{allowed, rank};
-use super::{Decision, Reason, Request, Strategy, apply, explain, pick};
+use super::{Decision, Policy, Reason, Request, Strategy, Wishes, apply, explain, pick};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, Scope, State};
 
@@ -30,15 +29,16 @@ fn accounts() -> impl Generate<Value = Vec<Account>> {
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.2),
         prop::option::of(0..2 * NOW),
-        prop::option::of((0.0..=100.0, 0.0..=100.0)),
+        prop::option::of((0.0..=100.0, 0.0..=100.0, 0..2 * NOW)),
         0..NOW,
         prop::option::of(prop::option::of(0.0..=100.0)),
         prop::option::of((0..2 * NOW, prop::sample::subsequence(&MODELS[..], 0..=2))),
+        prop::option::weighted(0.3, 0.0..60.0),
     );
     prop::collection::vec(one, 0..7).prop_map(|parts| {
         let accounts = parts.into_iter().enumerate();
         accounts
-            .map(|(index, (enabled, dead, until, used, last_used, active, family))| {
+            .map(|(index, (enabled, dead, until, used, last_used, active, family, reserve))| {
                 let mut value = json!({
                     "refreshToken": format!("r{index}"), "chatgptAccountId": format!("a{index}"),
                     "enabled": enabled, "lastUsed": last_used,
@@ -52,13 +52,16 @@ fn accounts() -> impl Generate<Value = Vec<Account>> {
                 if let Some((until, models)) = family {
                     value["limits"]["codex_family"] = json!({"until": until, "models": models});
                 }
-                if let Some((short, weekly)) = used {
+                if let Some((short, weekly, resets)) = used {
                     value["usage"] = json!({"observedAt": 1, "windows": [
                         {"minutes": 300, "usedPercent": short, "resetsAt": 0},
-                        {"minutes": 10_080, "usedPercent": weekly, "resetsAt": 0}]});
+                        {"minutes": 10_080, "usedPercent": weekly, "resetsAt": resets}]});
                 }
                 if let Some(before) = active {
                     value["activation"] = json!({"at": 1, "weeklyUsedPercent": before});
+                }
+                if let Some(reserve) = reserve {
+                    value["policy"] = json!({"reserve": reserve});
                 }
                 account(value)
             })
@@ -71,8 +74,18 @@ fn strategies() -> impl Generate<Value = Strategy> {
         Just(Strategy::Sticky),
         Just(Strategy::RoundRobin),
         Just(Strategy::LeastUsed),
+        Just(Strategy::SoonestReset),
         (0.1..50.0).prop_map(|points| Strategy::Step { points }),
     ]
+}
+
+fn wishes() -> impl Generate<Value = Wishes> {
+    let reserve = prop::option::of(0.0..60.0);
+    (prop::option::of(strategies()), reserve).prop_map(|(strategy, reserve)| Wishes {
+        strategy,
+        reserve,
+        ..Wishes::default()
+    })
 }
 
 fn requests() -> impl Generate<Value = Request<'static>> {
@@ -80,34 +93,34 @@ fn requests() -> impl Generate<Value = Request<'static>> {
     let session = prop::option::of(prop::sample::select(&["s1", "s2", "s3"][..]));
     let only = prop::option::weighted(0.1, 0_usize..7);
     let model = prop::option::of(prop::sample::select(&["m1", "m2", "openai/M3", "m4"][..]));
-    let parts = (
-        strategies(),
+    let parts = (wishes(), only, indices(), indices(), session, model);
+    parts.prop_map(|(wishes, only, exclude, busy, session, model)| Request {
+        wishes,
         only,
-        indices(),
-        indices(),
-        0.0..60.0,
+        exclude,
+        busy,
         session,
         model,
-    );
-    parts.prop_map(
-        |(strategy, only, exclude, busy, reserve_percent, session, model)| Request {
-            strategy,
-            only,
-            exclude,
-            busy,
-            reserve_percent,
-            session,
-            model,
-        },
-    )
+    })
+}
+
+fn allowed(accounts: &[Account], request: &Request<'_>) -> impl Iterator<Item = usize> {
+    (0..accounts.len()).filter(|&index| {
+        request.only.is_none_or(|only| only == index) && !request.exclude.contains(&index)
+    })
 }
 
 fn ready(accounts: &[Account], request: &Request<'_>) -> Vec<usize> {
-    let allowed = |&index: &usize| {
-        request.only.is_none_or(|only| only == index) && !request.exclude.contains(&index)
-    };
     let ready = |&index: &usize| accounts[index].state(request.model, now()) == State::Ready;
-    (0..accounts.len()).filter(allowed).filter(ready).collect()
+    allowed(accounts, request).filter(ready).collect()
+}
+
+/// A wish for a strategy, and for nothing else.
+pub(super) fn by(strategy: Strategy) -> Wishes {
+    Wishes {
+        strategy: Some(strategy),
+        ..Wishes::default()
+    }
 }
 
 /// Picks and records it, as the command does.
@@ -172,7 +185,9 @@ proptest! {
 
     #[test]
     fn round_robin_visits_all_in_turn(mut accounts in accounts(), mut active in 0_usize..8) {
-        let request = Request { strategy: Strategy::RoundRobin, ..Request::default() };
+        let request = Request { wishes: by(Strategy::RoundRobin), ..Request::default() };
+        // A reserve is kept from the round.
+        accounts.iter_mut().for_each(|it| it.policy = Policy::default());
         let usable = ready(&accounts, &request);
         let visited: Vec<usize> = (0..usable.len())
             .filter_map(|_| take(&mut accounts, &mut active, &request))
@@ -205,14 +220,17 @@ proptest! {
     fn busy_and_reserved_accounts_come_last(
         accounts in accounts(), active in 0_usize..8, request in requests()
     ) {
+        let kept = |index: usize| {
+            let account = &accounts[index];
+            let reserve = account.policy.wishes().reserve.or(request.wishes.reserve);
+            let used = account.usage.as_ref().and_then(|usage| usage.fullest(now()));
+            let left = used.map_or(100.0, |used| 100.0 - used);
+            let is_reserved = reserve.is_some_and(|it| it > 0.0 && left <= it);
+            (is_reserved, request.session.is_none() && request.busy.contains(&index))
+        };
         if let Decision::Use { index, .. } = pick(&accounts, active, &request, now()) {
-            let rank = |&index: &usize| rank(&accounts, index, &request, now());
-            let best = ready(&accounts, &request).iter().map(rank).min();
-            if request.session.is_none() {
-                prop_assert_eq!(Some(rank(&index)), best);
-            } else {
-                prop_assert_eq!(Some(rank(&index).0), best.map(|(reserved, _)| reserved));
-            }
+            let usable = ready(&accounts, &request);
+            prop_assert_eq!(Some(kept(index)), usable.into_iter().map(kept).min());
         }
     }
 
@@ -232,10 +250,7 @@ proptest! {
             let account = &accounts[index];
             account.enabled && account.login_required.is_none() && !blocked(account)
         };
-        let free: Vec<usize> = (0..accounts.len())
-            .filter(|&index| allowed(&request, index))
-            .filter(free)
-            .collect();
+        let free: Vec<usize> = allowed(&accounts, &request).filter(free).collect();
         match pick(&accounts, active, &request, now()) {
             Decision::Use { index, .. } => prop_assert!(free.contains(&index)),
             _ => prop_assert!(free.is_empty()),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::Strategy;
+use super::policy::Wishes;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
-    /// How to choose.
-    pub strategy: Strategy,
+    /// How to choose: those of this run, and those of the store where it has none. What is wished of
+    /// one account stands with it, and goes before these.
+    pub wishes: Wishes,
     /// The model the account is for, if it is known.
     pub model: Option<&'a str>,
     /// Only this account will do.
@@ -17,8 +18,6 @@ pub struct Request<'a> {
     pub exclude: BTreeSet<usize>,
     /// These are in use by others, and are taken only when no free one is left.
     pub busy: BTreeSet<usize>,
-    /// Accounts with this little left of a window, in percent, are taken last.
-    pub reserve_percent: f64,
     /// Requests with the same key go to the same account as long as it is usable, busy or not.
     pub session: Option<&'a str>,
 }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::account::Account;
 use crate::account::time::UnixMillis;
-use crate::account::usage::Usage;
+use crate::account::usage::{Usage, WEEKLY_MINUTES};
 
 /// How the next account is chosen among the usable ones (DESIGN §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,6 +19,8 @@ pub enum Strategy {
     RoundRobin,
     /// The one with the most weekly quota left.
     LeastUsed,
+    /// The one whose week ends first: what would lapse soonest is spent first.
+    SoonestReset,
     /// The active one, until this many points of its weekly quota went since it became active.
     Step {
         /// The points, in percent of the weekly window.
@@ -39,26 +41,35 @@ impl Strategy {
             Self::Sticky => sticky(candidates, active),
             Self::RoundRobin => after(candidates, active),
             Self::LeastUsed => least_used(accounts, candidates, now),
+            Self::SoonestReset => soonest_reset(accounts, candidates, now),
             Self::Step { points } => step(accounts, candidates, active, points, now),
         }
     }
 }
 
 /// All of them as they are written, for what a person is told.
-pub const LIST: &str = "sticky, round-robin, least-used or step=N";
+pub const LIST: &str = "sticky, round-robin, least-used, soonest-reset or step=N";
 
 /// Words that a shell can complete.
-pub const WORDS: [&str; 4] = ["sticky", "round-robin", "least-used", "step=5"];
+pub const WORDS: [&str; 5] = [
+    "sticky",
+    "round-robin",
+    "least-used",
+    "soonest-reset",
+    "step=5",
+];
 
 /// Each in a few words, for help.
 pub const EXPLAINED: &str = "\
-  sticky       The active account until it is not usable, then the next one.
-               It keeps the prompt cache warm, and is the default
-  round-robin  The next usable account, every time
-  least-used   The one with the least of its week used, then of its shorter
-               window, then the one that was not used for longest
-  step=N       The active account until N points of its week went since it
-               became active, then the next one";
+  sticky         The active account until it is not usable, then the next one.
+                 It keeps the prompt cache warm, and is the default
+  round-robin    The next usable account, every time
+  least-used     The one with the least of its week used, then of its shorter
+                 window, then the one that was not used for longest
+  soonest-reset  The one whose week ends first, then whose shorter window does:
+                 what would lapse soonest is spent first
+  step=N         The active account until N points of its week went since it
+                 became active, then the next one";
 
 /// A text that names no strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -73,6 +84,7 @@ impl FromStr for Strategy {
             "sticky" => Ok(Self::Sticky),
             "round-robin" => Ok(Self::RoundRobin),
             "least-used" => Ok(Self::LeastUsed),
+            "soonest-reset" => Ok(Self::SoonestReset),
             _ => text
                 .strip_prefix("step=")
                 .and_then(|points| points.parse().ok())
@@ -89,6 +101,7 @@ impl fmt::Display for Strategy {
             Self::Sticky => f.write_str("sticky"),
             Self::RoundRobin => f.write_str("round-robin"),
             Self::LeastUsed => f.write_str("least-used"),
+            Self::SoonestReset => f.write_str("soonest-reset"),
             Self::Step { points } => write!(f, "step={points}"),
         }
     }
@@ -129,6 +142,27 @@ fn least_used(accounts: &[Account], candidates: &[usize], now: UnixMillis) -> us
         .unwrap_or(candidates[0])
 }
 
+fn soonest_reset(accounts: &[Account], candidates: &[usize], now: UnixMillis) -> usize {
+    // A window that was not begun, or of which nothing is known, lapses last.
+    let reset = |index: usize, wanted: fn(u32) -> bool| {
+        let windows = accounts[index]
+            .usage
+            .iter()
+            .flat_map(|usage| &usage.windows);
+        let wanted = windows.filter(|window| window.scope.is_none() && wanted(window.minutes));
+        let resets = wanted.filter_map(|window| window.resets_at.filter(|at| *at > now));
+        resets.min().map_or(u64::MAX, UnixMillis::as_millis)
+    };
+    let order = |index: &usize| {
+        (
+            reset(*index, |minutes| minutes >= WEEKLY_MINUTES),
+            reset(*index, |minutes| minutes < WEEKLY_MINUTES),
+        )
+    };
+    let soonest = candidates.iter().copied().min_by_key(order);
+    soonest.unwrap_or(candidates[0])
+}
+
 fn step(
     accounts: &[Account],
     candidates: &[usize],
@@ -165,7 +199,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::account::pick::properties::{NOW, account, now, weekly};
+    use crate::account::pick::properties::{NOW, account, by, now, weekly};
     use crate::account::pick::{Decision, Request, pick};
 
     #[test]
@@ -196,7 +230,7 @@ mod tests {
                 account(json!({"refreshToken": "b"})),
             ];
             let request = Request {
-                strategy: Strategy::Step { points: 5.0 },
+                wishes: by(Strategy::Step { points: 5.0 }),
                 ..Request::default()
             };
             matches!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::AccountPick;
 use crate::account::Account;
-use crate::account::pick::{self, Decision, Nothing, Request};
+use crate::account::pick::{self, Decision, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
@@ -98,7 +98,13 @@ impl AccountPick {
                 name: document.accounts[index].name().to_owned(),
                 until,
             })),
-            Decision::Nothing(nothing) => Err(nothing_usable(nothing, self.account.as_deref())),
+            Decision::Nothing(nothing) => Err(match &self.account {
+                None => nothing_usable(nothing),
+                Some(name) => {
+                    let index = shell::find(&document.accounts, name)?;
+                    not_usable(index, &document.accounts[index])
+                }
+            }),
         }
     }
 
@@ -117,7 +123,7 @@ impl AccountPick {
                 account.login_required.clone_from(&known.login_required);
             }
         }
-        let request = self.request(&document.accounts, now)?;
+        let request = self.request(document, now)?;
         let decision = pick::pick(&document.accounts, document.active_index, &request, now);
         let (picked, mut news) = match &decision {
             Decision::Use { index, switch } => {
@@ -142,21 +148,29 @@ impl AccountPick {
         !self.peek && self.at.is_none()
     }
 
-    pub(super) fn request(
-        &self,
-        accounts: &[Account],
+    pub(super) fn request<'a>(
+        &'a self,
+        document: &Document,
         now: UnixMillis,
-    ) -> Result<Request<'_>, Error> {
+    ) -> Result<Request<'a>, Error> {
+        let accounts = &document.accounts;
         let find = |name: &String| shell::find(accounts, name);
         Ok(Request {
-            strategy: self.strategy,
+            wishes: self.wishes().or(document.policy.wishes()),
             model: self.model.as_deref(),
             only: self.account.as_ref().map(find).transpose()?,
             exclude: self.exclude.iter().map(find).collect::<Result<_, _>>()?,
             busy: self.busy(accounts, now),
-            reserve_percent: self.reserve,
             session: self.session.as_deref(),
         })
+    }
+
+    fn wishes(&self) -> Wishes {
+        Wishes {
+            strategy: self.strategy,
+            reserve: self.reserve,
+            credits: None,
+        }
     }
 
     pub(super) fn now(&self, shell: &Shell) -> UnixMillis {
@@ -198,23 +212,35 @@ fn log_switch(
     }
 }
 
-pub(super) fn nothing_usable(nothing: Nothing, asked_for: Option<&str>) -> Error {
-    match (nothing, asked_for) {
-        (Nothing::NoAccounts, _) => Error::no_accounts(),
-        (Nothing::NoneAllowed, Some(name)) => Error::hinted(
-            Code::No,
-            format!("account '{name}' is disabled or excluded"),
-            format!("codex-accounts enable '{name}'"),
-        ),
-        (Nothing::NoneAllowed, None) => Error::hinted(
+/// That there is no account, and that waiting does not help.
+fn nothing_usable(nothing: Nothing) -> Error {
+    match nothing {
+        Nothing::NoAccounts => Error::no_accounts(),
+        Nothing::NoneAllowed => Error::hinted(
             Code::No,
             "every account is disabled or excluded",
             "codex-accounts enable ACCOUNT",
         ),
-        (Nothing::LoginRequired, _) => Error::hinted(
+        Nothing::LoginRequired => Error::hinted(
             Code::Refused,
             "no account can be used without a new login",
-            "log in again with 'codex-accounts add'",
+            LOG_IN_AGAIN,
         ),
     }
 }
+
+/// Why the one account that was asked for can't be used, and waiting does not help.
+fn not_usable(index: usize, account: &Account) -> Error {
+    let name = account.name();
+    if let Some(dead) = account.login_required.as_ref().filter(|_| account.enabled) {
+        let message = format!("account {index} '{name}' needs a new login ({})", dead.code);
+        return Error::hinted(Code::Refused, message, LOG_IN_AGAIN);
+    }
+    if account.enabled {
+        return Error::new(Code::No, format!("account {index} '{name}' is excluded"));
+    }
+    let message = format!("account {index} '{name}' is disabled");
+    Error::hinted(Code::No, message, format!("codex-accounts enable {index}"))
+}
+
+const LOG_IN_AGAIN: &str = "log in again with 'codex-accounts add'";

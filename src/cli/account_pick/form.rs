@@ -12,11 +12,12 @@ use crate::cli::record::Who;
 use crate::cli::shell::Shell;
 use crate::client::{codex, opencode};
 
-/// The forms of the answer. All but the first two hand out a fresh access token.
+/// The forms of the answer. All but the first three hand out a fresh access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     Json,
     Id,
+    Index,
     AccessToken,
     Headers,
     CurlConfig,
@@ -26,7 +27,7 @@ pub(super) enum Format {
 
 impl Format {
     pub(super) const fn is_secret(self) -> bool {
-        !matches!(self, Self::Json | Self::Id)
+        !matches!(self, Self::Json | Self::Id | Self::Index)
     }
 
     /// An account that can't be handed out in the form asked for does not become the active one.
@@ -47,6 +48,7 @@ impl Format {
                 last_switch_reason: account.last_switch_reason.as_ref(),
             }),
             Self::Id => shell.print(&format!("{}\n", account_id(account)?)),
+            Self::Index => shell.print(&format!("{}\n", picked.index)),
             Self::AccessToken => {
                 let token = access_token(account)?;
                 shell.emit_secret(&Secret::new(token.expose()))

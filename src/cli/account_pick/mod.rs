@@ -37,8 +37,8 @@ codex-account-pick [-qhV] [--store FILE] [--strategy STRATEGY]
     term_width = 80
 )]
 pub struct AccountPick {
-    #[arg(long, value_name = "STRATEGY", help = strategy::LIST, default_value = "sticky", hide_default_value = true)]
-    strategy: Strategy,
+    #[arg(long, value_name = "STRATEGY", help = strategy::LIST)]
+    strategy: Option<Strategy>,
     /// The model it is for: limits of other models do not count
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
@@ -52,8 +52,8 @@ pub struct AccountPick {
     #[arg(long, value_name = "ACCOUNT")]
     exclude: Vec<String>,
     /// Accounts with this little left of a window come last
-    #[arg(long, value_name = "PERCENT", value_parser = args::percent, default_value = "0", hide_default_value = true)]
-    reserve: f64,
+    #[arg(long, value_name = "PERCENT", value_parser = args::percent)]
+    reserve: Option<f64>,
     /// Keep others off the account for so long; 0 gives it back
     #[arg(long, value_name = "DURATION", value_parser = args::duration)]
     lease: Option<Duration>,
@@ -72,7 +72,8 @@ pub struct AccountPick {
     /// Decide as of this time; record nothing
     #[arg(long, value_name = "TIME", value_parser = args::time, conflicts_with_all = ["wait", "lease"])]
     at: Option<UnixMillis>,
-    /// json, id, access-token, headers, curl-config, opencode or codex
+    /// json, id, index, access-token, headers, curl-config,
+    /// opencode or codex
     #[arg(
         long,
         value_name = "FORMAT",

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::AccountPick;
-use super::choice::nothing_usable;
-use crate::account::pick::{self, Nothing, Reason};
+use crate::account::pick::{self, Reason};
 use crate::account::time::UnixMillis;
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::Who;
@@ -27,9 +26,9 @@ impl AccountPick {
         let now = self.now(shell);
         let document = shell.read(store)?;
         if document.accounts.is_empty() {
-            return Err(nothing_usable(Nothing::NoAccounts, None));
+            return Err(Error::no_accounts());
         }
-        let request = self.request(&document.accounts, now)?;
+        let request = self.request(&document, now)?;
         let reasons = pick::explain(&document.accounts, document.active_index, &request, now);
         for (index, reason) in reasons.into_iter().enumerate() {
             shell.emit(&ExplainRecord {

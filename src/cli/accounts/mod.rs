@@ -11,7 +11,7 @@ use super::exit::{Code, Error};
 use super::oauth_login;
 use super::shell::Shell;
 use crate::account::SwitchReason;
-use crate::account::pick::{self, Decision, Request};
+use crate::account::pick::{self, Decision};
 use crate::account::printable::printable;
 use crate::account::time::UnixMillis;
 use crate::store::{self, Absent, Document, Store};
@@ -26,6 +26,7 @@ mod list;
 mod log;
 mod look;
 mod notes;
+mod policy;
 mod quota;
 mod remove;
 mod status;
@@ -54,6 +55,9 @@ use who::called;
        codex-accounts use ACCOUNT | -
        codex-accounts enable | disable ACCOUNT
        codex-accounts label ACCOUNT NAME
+       ",
+        policy::usage!(),
+        "
        codex-accounts remove [--yes] [--keep-login] ACCOUNT
        codex-accounts clear [--scope SCOPE] ACCOUNT | --all
        codex-accounts log [-n COUNT] [--json]
@@ -102,6 +106,8 @@ codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
     /// Name an account; '' takes the name away
     #[command(visible_alias = "rename")]
     Label(change::Label),
+    /// What is wished of the choice, for good
+    Policy(policy::PolicyOf),
     /// Take an account out, end its login
     #[command(visible_aliases = ["rm", "delete", "logout"])]
     Remove(remove::Remove),
@@ -151,6 +157,7 @@ impl super::Command for Accounts {
             Some(Action::Enable(action)) => action.run(shell),
             Some(Action::Disable(action)) => action.run(shell),
             Some(Action::Label(action)) => action.run(shell),
+            Some(Action::Policy(action)) => action.run(shell),
             Some(Action::Remove(action)) => action.run(shell),
             Some(Action::Clear(action)) => action.run(shell),
             Some(Action::Log(action)) => action.run(shell, &self.colour),
@@ -186,8 +193,14 @@ fn change<T>(
 
 /// Makes the next account that can be used the active one. Whether there is any.
 fn move_on(document: &mut Document, now: UnixMillis) -> bool {
+    let decision = pick::pick(
+        &document.accounts,
+        document.active_index,
+        &document.request(),
+        now,
+    );
     let (accounts, active) = (&mut document.accounts, &mut document.active_index);
-    match pick::pick(accounts, *active, &Request::default(), now) {
+    match decision {
         Decision::Use { index, .. } => {
             pick::activate(accounts, active, index, SwitchReason::Rotation, now);
             true

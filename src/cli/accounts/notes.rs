@@ -70,12 +70,12 @@ fn whose_turn(document: &Document, local: &Local, shell: &Shell) -> Option<(Ink,
     let (accounts, active) = (&document.accounts, document.active_index);
     let name = |index: usize| unbroken(&called(index, &accounts[index]));
     let decide = |request: &Request<'_>| pick::pick(accounts, active, request, local.now());
-    match decide(&Request::default()) {
+    match decide(&document.request()) {
         Decision::Use { .. } if accounts.len() == 1 => None,
         Decision::Use { index, .. } => {
             let others = Request {
                 exclude: [index].into(),
-                ..Request::default()
+                ..document.request()
             };
             let then = match decide(&others) {
                 Decision::Use { index, .. } => format!("when that is limited, to {}", name(index)),

@@ -11,7 +11,7 @@ use super::{Pool, STORE_PATIENCE};
 use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::observation::Observation;
-use crate::account::pick::{self, Decision, Nothing, Request, Strategy};
+use crate::account::pick::{self, Decision, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
 use crate::store::Document;
 
@@ -45,7 +45,7 @@ impl Pool {
     pub async fn choose(self: &Arc<Self>, wanted: &Wanted) -> Choice {
         let mut document = self.document().await;
         let active = document.active_index;
-        let decision = decide(&document, wanted, self.strategy, self.now());
+        let decision = decide(&document, wanted, self.wishes, self.now());
         if let Decision::Use {
             index,
             switch: None,
@@ -109,16 +109,16 @@ impl Pool {
     }
 
     fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> Choice {
-        let decision = decide(document, wanted, self.strategy, self.now());
+        let decision = decide(document, wanted, self.wishes, self.now());
         carry_out(document, decision, self.now()).0
     }
 }
 
-fn decide(document: &Document, wanted: &Wanted, strategy: Strategy, now: UnixMillis) -> Decision {
+fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis) -> Decision {
     let (accounts, active) = (&document.accounts, document.active_index);
     let excluded = |who: &Handle| who.find(accounts);
     let mut request = Request {
-        strategy,
+        wishes: wishes.or(document.policy.wishes()),
         model: wanted.model.as_deref(),
         exclude: wanted.excluded.iter().filter_map(excluded).collect(),
         ..Request::default()

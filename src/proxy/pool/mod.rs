@@ -17,7 +17,7 @@ pub use choosing::{Choice, Wanted};
 use pending::Pending;
 
 use crate::account::handle::Handle;
-use crate::account::pick::Strategy;
+use crate::account::pick::Wishes;
 use crate::account::time::UnixMillis;
 use crate::clock::Clock;
 use crate::oauth::issuer::Issuer;
@@ -30,7 +30,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Pool {
     store: Box<dyn Store>,
     issuer: Issuer,
-    strategy: Strategy,
+    wishes: Wishes,
     clock: Clock,
     complain: Box<dyn Fn(&str) + Send + Sync>,
     cached: Cached,
@@ -43,14 +43,14 @@ impl Pool {
     pub fn new(
         store: Box<dyn Store>,
         issuer: Issuer,
-        strategy: Strategy,
+        wishes: Wishes,
         clock: Clock,
         complain: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
             issuer,
-            strategy,
+            wishes,
             clock,
             complain,
             cached: Cached::default(),

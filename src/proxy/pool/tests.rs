@@ -83,7 +83,7 @@ fn pool() -> (Arc<Pool>, Arc<Memory>) {
     let pool = Pool::new(
         Box::new(Shared(Arc::clone(&memory))),
         Issuer::new(issuer),
-        Strategy::Sticky,
+        Wishes::default(),
         Clock::System,
         Box::new(|_| ()),
     );

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fix::Fix;
 use super::{Finding, Health, Mend, named};
-use crate::account::pick::{self, Decision, Nothing, Request};
+use crate::account::pick::{self, Decision, Nothing};
 use crate::account::{Account, Lease, State, identity};
 use crate::cli::accounts::notes;
 use crate::cli::accounts::table::unbroken;
@@ -81,7 +81,7 @@ fn life(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Fi
 fn usable(shell: &Shell, document: &Document) -> Option<Finding> {
     let (accounts, now) = (&document.accounts, shell.now());
     let is_ready = |account: &&Account| account.state(None, now) == State::Ready;
-    match pick::pick(accounts, document.active_index, &Request::default(), now) {
+    match pick::pick(accounts, document.active_index, &document.request(), now) {
         Decision::Use { .. } => {
             let ready = accounts.iter().filter(is_ready).count();
             let what = format!("{ready} of {} can be used now", accounts.len());
