@@ -41,6 +41,31 @@ fn each_form_is_what_its_reader_takes() {
 }
 
 #[test]
+fn the_record_comes_beside_the_form_on_descriptor_3() {
+    let home = home_of(&["work"]);
+    let shown = home.sh("codex-account-pick --format id 3>record; cat record");
+    insta::assert_snapshot!(shown, @r#"
+    acc-work
+    {"v":1,"index":0,"chatgptAccountId":"acc-work","chatgptUserId":"user-work","email":"work@example.com","label":"work","switched":true,"lastSwitchReason":"initial"}
+    --- exit 0
+    "#);
+    let shown =
+        home.sh("codex-account-pick --format headers 3>record >/dev/null; jq .index record");
+    assert_eq!(shown.stdout, "0\n", "{shown}");
+    let shown = home.sh("codex-account-pick >/dev/null 3>record; wc -c <record");
+    assert_eq!(
+        shown.stdout, "0\n",
+        "the record is on standard output already"
+    );
+    let shown = home.sh("codex-account-pick --format id 3<record");
+    assert_eq!(
+        (shown.code, shown.stdout.as_str()),
+        (0, "acc-work\n"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn curl_sends_the_headers_as_they_are() {
     let pretend = Pretend::start(Script::with_accounts(1)).expect("a pretend backend");
     let home = home_of(&["work"]);

@@ -1,6 +1,9 @@
 //! The forms in which `codex-account-pick` hands an account out: a record, an id, or what another
 //! program takes with a fresh access token in it. Which account it is was decided before.
 
+use std::fs::File;
+use std::io::Write;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -9,7 +12,7 @@ use crate::account::secret::{AccessToken, Secret};
 use crate::account::{Account, AccountId, SwitchReason, credentials};
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::Who;
-use crate::cli::shell::Shell;
+use crate::cli::shell::{self, Shell};
 use crate::client::{codex, opencode};
 
 /// The forms of the answer. All but the first three hand out a fresh access token.
@@ -42,11 +45,7 @@ impl Format {
     pub(super) fn print(self, shell: &Shell, picked: &Picked) -> Result<(), Error> {
         let account = &picked.account;
         match self {
-            Self::Json => shell.emit(&PickRecord {
-                who: Who::new(picked.index, account),
-                switched: picked.switched,
-                last_switch_reason: account.last_switch_reason.as_ref(),
-            }),
+            Self::Json => shell.emit(&PickRecord::of(picked)),
             Self::Id => shell.print(&format!("{}\n", account_id(account)?)),
             Self::Index => shell.print(&format!("{}\n", picked.index)),
             Self::AccessToken => {
@@ -66,6 +65,18 @@ impl Format {
     }
 }
 
+impl Format {
+    /// Prints the record where the caller takes it beside the form that it asked for.
+    pub(super) fn print_record_beside(self, picked: &Picked, mut to: File) -> Result<(), Error> {
+        if self == Self::Json {
+            return Ok(());
+        }
+        let line = shell::json_line(&PickRecord::of(picked))?;
+        to.write_all(format!("{line}\n").as_bytes())
+            .map_err(Error::output)
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PickRecord<'a> {
@@ -74,6 +85,16 @@ struct PickRecord<'a> {
     switched: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_switch_reason: Option<&'a SwitchReason>,
+}
+
+impl<'a> PickRecord<'a> {
+    fn of(picked: &'a Picked) -> Self {
+        Self {
+            who: Who::new(picked.index, &picked.account),
+            switched: picked.switched,
+            last_switch_reason: picked.account.last_switch_reason.as_ref(),
+        }
+    }
 }
 
 fn account_id(account: &Account) -> Result<&AccountId, Error> {

@@ -7,6 +7,7 @@ use super::exit::{Code, Error};
 use super::shell::Shell;
 use crate::account::pick::{Strategy, strategy};
 use crate::account::time::UnixMillis;
+use crate::sys::stdio;
 use form::Format;
 
 mod choice;
@@ -98,6 +99,8 @@ impl super::Command for AccountPick {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
+        // Before a file of ours can come by this number.
+        let beside = stdio::descriptor_3();
         let store = shell.accounts()?;
         if self.explain {
             return self.print_reasons(shell, store.as_ref());
@@ -111,6 +114,9 @@ impl super::Command for AccountPick {
             self.pick(shell, store.as_ref(), &[])?
         };
         self.format.print(shell, &picked)?;
+        if let Some(beside) = beside {
+            self.format.print_record_beside(&picked, beside)?;
+        }
         Ok(Code::Done)
     }
 }
