@@ -42,6 +42,7 @@ mod refresh;
 mod rehearsal;
 mod rehearse;
 mod relay_encoded;
+mod relay_faults;
 mod relay_http;
 mod relay_log;
 mod relay_trouble;

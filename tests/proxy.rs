@@ -196,11 +196,6 @@ fn a_server_in_trouble_is_asked_twice_more_and_is_no_accounts_fault() {
         got.body
     );
     assert_eq!(setting.asked(), [Some(0), Some(0), Some(0)]);
-
-    let setting = Setting::new(first_answers(Style::Error500), &[]);
-    let got = setting.ask();
-    assert_eq!(got.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(setting.asked(), [Some(0), Some(0), Some(0)]);
 }
 
 #[test]

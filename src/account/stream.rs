@@ -23,6 +23,21 @@ pub enum Event {
     Notice(Value),
     /// It is a part of the answer.
     Output,
+    /// The answer is whole, and this is the last of it.
+    End,
+}
+
+impl Event {
+    /// Whether an answer ends with it: a client that does not see such an event takes the stream
+    /// for broken.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Preamble | Self::Output => false,
+            Self::Notice(notice) => notice["type"] != "codex.rate_limits",
+            Self::End => true,
+        }
+    }
 }
 
 impl Events {
@@ -75,7 +90,10 @@ fn blank_line(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
 fn classify(event: &[u8]) -> Event {
     // Most events are output, and there are thousands of them: only those that can be something
     // else are parsed.
-    const WORTH_READING: [&[u8]; 6] = [
+    const WORTH_READING: [&[u8]; 9] = [
+        b"response.completed",
+        b"response.done",
+        b"response.incomplete",
         b"response.created",
         b"response.in_progress",
         b"response.queued",
@@ -111,7 +129,10 @@ fn classify(event: &[u8]) -> Event {
     }
     match json["type"].as_str() {
         Some("response.created" | "response.in_progress" | "response.queued") => Event::Preamble,
-        Some("response.failed" | "error" | "codex.rate_limits") => Event::Notice(json),
+        Some("response.failed" | "response.incomplete" | "error" | "codex.rate_limits") => {
+            Event::Notice(json)
+        }
+        Some("response.completed" | "response.done") => Event::End,
         // Its type is the error's own: `usage_limit_reached`.
         _ if named_error => Event::Notice(json!({ "type": "error", "error": json })),
         _ => Event::Output,

@@ -107,6 +107,8 @@ pub(super) fn whole<'a>(headers: &HeaderMap, body: &'a [u8], most: usize) -> Cow
 pub(super) struct EventReader {
     decoder: Decoder,
     events: Events,
+    count: u64,
+    ended: bool,
 }
 
 impl EventReader {
@@ -115,21 +117,42 @@ impl EventReader {
         Self {
             decoder: Decoder::of(headers, LARGEST_PIECE),
             events: Events::default(),
+            count: 0,
+            ended: false,
         }
     }
 
     /// The events that the next piece completes. What can't be read is output, whatever it says:
     /// it must not be held back.
     pub(super) fn push(&mut self, piece: &Bytes) -> Vec<Event> {
-        match self.decoder.push(piece) {
+        let events = match self.decoder.push(piece) {
             Some(text) => self.events.push(&text),
             None => vec![Event::Output],
-        }
+        };
+        events.iter().for_each(|event| self.count(event));
+        events
     }
 
     /// The event that the end of the stream completes, if one was under way.
     pub(super) fn finish(&mut self) -> Option<Event> {
-        self.events.finish()
+        let last = self.events.finish();
+        last.iter().for_each(|event| self.count(event));
+        last
+    }
+
+    fn count(&mut self, event: &Event) {
+        self.count += 1;
+        self.ended |= event.is_terminal();
+    }
+
+    /// The number that an event would have that came next.
+    pub(super) const fn next_number(&self) -> u64 {
+        self.count
+    }
+
+    /// Whether the stream can be read, and lacks the event that answers end with.
+    pub(super) const fn lacks_its_end(&self) -> bool {
+        matches!(self.decoder, Decoder::Plain) && !self.ended
     }
 }
 

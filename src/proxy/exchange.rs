@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::entry::Entry;
 use super::failover::{Step, Tries};
 use super::log::{Event, millis};
-use super::pool::{Choice, Wanted};
+use super::pool::{Choice, Unavailable, Wanted};
 use super::relay::Relay;
 use crate::account::Account;
 use crate::account::handle::Handle;
@@ -22,6 +22,12 @@ use crate::account::time::UnixMillis;
 pub(super) trait Transport: Send {
     /// What an account said, as far as it was read: enough to judge it.
     type Answer: Send;
+
+    /// Whether this account can be asked so, now: what goes on from an answer on one connection can
+    /// be asked there only, and once.
+    fn can_ask(&self, _account: &Account) -> bool {
+        true
+    }
 
     /// Asks once, as this account.
     fn ask(
@@ -41,15 +47,32 @@ pub(super) struct Judged<A> {
     pub(super) answer: A,
 }
 
-/// No answer, or one that broke off before it could be judged: why.
+/// No answer, or one that broke off before it could be judged.
 #[derive(Clone, Debug)]
 pub(super) struct Silence {
+    /// Why, in words.
     pub(super) reason: String,
+    /// Whose fault it is: the network's if the server was not reached.
+    verdict: Verdict,
+}
+
+impl Silence {
+    /// The server was reached, and said nothing that can be used.
+    pub(super) fn of_server(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            verdict: Verdict::Server,
+        }
+    }
 }
 
 impl From<reqwest::Error> for Silence {
     /// The reason without the address, and with the causes that say what it is.
     fn from(error: reqwest::Error) -> Self {
+        let verdict = match error.is_connect() {
+            true => Verdict::Network,
+            false => Verdict::Server,
+        };
         let mut reason = String::new();
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
@@ -59,7 +82,7 @@ impl From<reqwest::Error> for Silence {
             reason.push_str(&error.to_string());
             cause = error.source();
         }
-        Self { reason }
+        Self { reason, verdict }
     }
 }
 
@@ -80,6 +103,8 @@ pub(super) enum Outcome<A> {
     Answer(Box<Answered<A>>),
     /// There is no answer.
     None(NoAnswer),
+    /// An account could answer that can't be asked so: the client has to ask anew.
+    AskAnew,
 }
 
 /// An answer for the client, and who gave it.
@@ -92,10 +117,8 @@ pub(super) struct Answered<A> {
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(super) enum NoAnswer {
-    /// Every account is limited; this one comes back first.
-    Limited { name: String, until: UnixMillis },
-    /// There is nobody to ask, and it is no use to wait.
-    Nobody(Nothing),
+    /// There is nobody to ask.
+    Unavailable(Unavailable),
     /// The upstream was asked, and said nothing.
     Silent(Silence),
     /// The issuer gave no token to ask with.
@@ -103,20 +126,7 @@ pub(super) enum NoAnswer {
 }
 
 /// What came of asking one account.
-enum Asked<A> {
-    Judged(Judged<A>),
-    Silent(Silence),
-    NoToken { reason: String },
-}
-
-impl<A> Asked<A> {
-    fn verdict(&self) -> Option<&Verdict> {
-        match self {
-            Self::Judged(judged) => Some(&judged.reading.verdict),
-            Self::Silent(_) | Self::NoToken { .. } => None,
-        }
-    }
-}
+type Asked<A> = Result<Judged<A>, NoAnswer>;
 
 /// An account that was asked, and what came of it.
 struct Attempt<A> {
@@ -125,16 +135,33 @@ struct Attempt<A> {
     asked: Asked<A>,
 }
 
+/// What became of the asking of one account.
+enum Then<A> {
+    /// This is the end of it all.
+    Over(Attempt<A>),
+    /// It failed, and this one is next.
+    Next(Attempt<A>, Choice),
+    /// It can't be asked so.
+    Anew,
+}
+
 impl<A> Attempt<A> {
+    /// Whether it failed for a reason that says nothing about the account.
+    fn is_nobodys_fault(&self) -> bool {
+        match &self.asked {
+            Ok(judged) => judged.reading.verdict == Verdict::Server,
+            Err(none) => matches!(none, NoAnswer::Silent(_)),
+        }
+    }
+
     fn outcome(self) -> Outcome<A> {
         match self.asked {
-            Asked::Judged(judged) => Outcome::Answer(Box::new(Answered {
+            Ok(judged) => Outcome::Answer(Box::new(Answered {
                 account: self.account,
                 asking: self.asking,
                 judged,
             })),
-            Asked::Silent(silence) => Outcome::None(NoAnswer::Silent(silence)),
-            Asked::NoToken { reason } => Outcome::None(NoAnswer::NoToken { reason }),
+            Err(none) => Outcome::None(none),
         }
     }
 }
@@ -147,11 +174,16 @@ impl Exchange {
             entry,
             wanted: Wanted {
                 model,
-                excluded: Vec::new(),
+                ..Wanted::default()
             },
             tries: Tries::default(),
             chosen_at,
         }
+    }
+
+    /// The model that the request names.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.wanted.model.as_deref()
     }
 
     /// Asks every account that can be used, one after the other, until one has an answer.
@@ -162,18 +194,17 @@ impl Exchange {
         let mut last: Option<Attempt<T::Answer>> = None;
         loop {
             let account = match choice {
-                Choice::Account(account) => *account,
-                Choice::Limited { name, until } => {
-                    return Outcome::None(NoAnswer::Limited { name, until });
-                }
-                Choice::Nothing(nothing) => return nobody_else(last, nothing),
+                Ok(account) => account,
+                Err(unavailable) => return nobody_else(last, unavailable),
             };
-            let (attempt, next) = self.ask_as(account, transport).await;
-            match next {
-                None => return attempt.outcome(),
-                Some(next) => choice = next,
+            match self.ask_as(*account, transport).await {
+                Then::Over(attempt) => return attempt.outcome(),
+                Then::Next(attempt, next) => {
+                    last = Some(attempt);
+                    choice = next;
+                }
+                Then::Anew => return Outcome::AskAnew,
             }
-            last = Some(attempt);
         }
     }
 
@@ -192,55 +223,71 @@ impl Exchange {
         &mut self,
         account: Account,
         transport: &mut T,
-    ) -> (Attempt<T::Answer>, Option<Choice>) {
+    ) -> Then<T::Answer> {
         self.tries.turn_to_another();
         let mut account = match self.relay.pool.with_token(&account).await {
             Ok(fresh) => fresh,
             Err(error) => {
                 let reason = error.to_string();
-                return self.leave(account, Asked::NoToken { reason }).await;
+                let step = self.tries.leave();
+                return self
+                    .end(account, Err(NoAnswer::NoToken { reason }), step)
+                    .await;
             }
         };
         let relay = Arc::clone(&self.relay);
         let mut turn = relay.pace.turn(&account).await;
         loop {
+            if !transport.can_ask(&account) {
+                return Then::Anew;
+            }
             let sent = Instant::now();
-            let asked = match transport.ask(&account).await {
-                Ok(judged) => Asked::Judged(judged),
-                Err(silence) => Asked::Silent(silence),
+            let asked = transport.ask(&account).await;
+            let verdict = match &asked {
+                Ok(judged) => &judged.reading.verdict,
+                Err(silence) => &silence.verdict,
             };
-            let step = self.tries.step(asked.verdict(), relay.pool.now());
+            let mut step = self.tries.step(verdict, relay.pool.now());
             self.write(&account, &asked, step, sent.elapsed());
             match step {
-                Step::PassOn => {
-                    relay.pace.served(&turn);
-                    let attempt = self.attempt(account, asked);
-                    self.record(&attempt);
-                    return (attempt, None);
+                Step::Again(after) => {
+                    tokio::time::sleep(after).await;
+                    continue;
                 }
-                Step::Again(after) => tokio::time::sleep(after).await,
                 Step::Wait(wait) => match relay.pace.turn_again(turn, wait).await {
-                    Some(another) => turn = another,
-                    None => {
-                        self.tries.hop();
-                        return self.leave(account, asked).await;
+                    Some(another) => {
+                        turn = another;
+                        continue;
                     }
+                    None => step = self.tries.hop(),
                 },
                 Step::Refresh => match relay.pool.with_other_token(&account).await {
-                    Ok(fresh) => account = fresh,
-                    Err(_) => return self.leave(account, asked).await,
+                    Ok(fresh) => {
+                        account = fresh;
+                        continue;
+                    }
+                    Err(_) => step = self.tries.leave(),
                 },
-                Step::Next => return self.leave(account, asked).await,
+                Step::PassOn | Step::Recover => relay.pace.served(&turn),
+                Step::Next => {}
             }
+            let asked = asked.map_err(NoAnswer::Silent);
+            return self.end(account, asked, step).await;
         }
     }
 
+    /// Ends the asking of one account: turns to the next one where that is the step.
+    async fn end<A>(&mut self, account: Account, asked: Asked<A>, step: Step) -> Then<A> {
+        if step == Step::Next {
+            return self.leave(account, asked).await;
+        }
+        let attempt = self.attempt(account, asked);
+        self.record(&attempt);
+        Then::Over(attempt)
+    }
+
     /// Turns to the next account, and records what the answer of this one said.
-    async fn leave<A>(
-        &mut self,
-        account: Account,
-        asked: Asked<A>,
-    ) -> (Attempt<A>, Option<Choice>) {
+    async fn leave<A>(&mut self, account: Account, asked: Asked<A>) -> Then<A> {
         let attempt = self.attempt(account, asked);
         self.wanted.excluded.push(attempt.asking.who.clone());
         let next = match self.observation(&attempt) {
@@ -250,7 +297,7 @@ impl Exchange {
             }
             None => self.choose().await,
         };
-        (attempt, Some(next))
+        Then::Next(attempt, next)
     }
 
     fn attempt<A>(&self, account: Account, asked: Asked<A>) -> Attempt<A> {
@@ -266,9 +313,7 @@ impl Exchange {
     }
 
     fn observation<A>(&self, attempt: &Attempt<A>) -> Option<Observation> {
-        let Asked::Judged(judged) = &attempt.asked else {
-            return None;
-        };
+        let judged = attempt.asked.as_ref().ok()?;
         // That a login is dead only the issuer can say, and a refused token was renewed already.
         let no_proof = matches!(
             judged.reading.verdict,
@@ -300,12 +345,16 @@ impl Exchange {
         }
     }
 
-    fn write<A>(&self, account: &Account, asked: &Asked<A>, step: Step, took: Duration) {
+    fn write<A>(
+        &self,
+        account: &Account,
+        asked: &Result<Judged<A>, Silence>,
+        step: Step,
+        took: Duration,
+    ) {
         let (status, verdict) = match asked {
-            Asked::Judged(judged) => (judged.status, judged.reading.verdict.word()),
-            Asked::Silent(Silence { reason }) | Asked::NoToken { reason } => {
-                (None, reason.as_str())
-            }
+            Ok(judged) => (judged.status, judged.reading.verdict.word()),
+            Err(silence) => (None, silence.reason.as_str()),
         };
         self.entry.write(Event::Answer {
             account: account.name(),
@@ -317,11 +366,15 @@ impl Exchange {
     }
 }
 
-/// When there is no other account to ask: the last answer, unless the person has to do something
-/// before there can be a better one.
-fn nobody_else<A>(last: Option<Attempt<A>>, nothing: Nothing) -> Outcome<A> {
-    match last {
-        Some(attempt) if nothing != Nothing::LoginRequired => attempt.outcome(),
-        _ => Outcome::None(NoAnswer::Nobody(nothing)),
+/// When there is no other account to ask: the last answer, unless waiting or a login can lead to a
+/// better one.
+fn nobody_else<A>(last: Option<Attempt<A>>, why: Unavailable) -> Outcome<A> {
+    let is_final = |attempt: &Attempt<A>| match why {
+        Unavailable::Limited { .. } => attempt.is_nobodys_fault(),
+        Unavailable::Nobody(nothing) => nothing != Nothing::LoginRequired,
+    };
+    match last.filter(is_final) {
+        Some(attempt) => attempt.outcome(),
+        None => Outcome::None(NoAnswer::Unavailable(why)),
     }
 }

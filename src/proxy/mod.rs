@@ -16,5 +16,6 @@ mod replies;
 pub mod server;
 pub mod turns;
 pub mod upstream;
+mod watcher;
 
 pub use server::{Listen, Proxy, Settings};

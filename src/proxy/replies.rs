@@ -107,6 +107,58 @@ pub(super) fn bad_gateway(reason: &str) -> Response<String> {
     said(StatusCode::BAD_GATEWAY, &body)
 }
 
+/// The upstream failed before there was output, and so did what was tried against it: told by a
+/// status, on which clients ask again or end, and not by a stream.
+pub(super) fn server_failed() -> Response<String> {
+    let body = json!({"error": {
+        "type": "service_unavailable_error",
+        "code": "server_is_overloaded",
+        "message": "The backend is overloaded, or ends its answers before they begin. Try again later.",
+    }});
+    said(StatusCode::SERVICE_UNAVAILABLE, &body)
+}
+
+/// Where an event of the relay's own stands in a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// How many events went before.
+    pub(super) number: u64,
+    /// The model that was asked.
+    pub(super) model: Option<&'a str>,
+    /// When that is.
+    pub(super) at: UnixMillis,
+}
+
+/// The last event of a stream whose upstream did not send one.
+pub(super) fn broke_off(place: Place<'_>) -> String {
+    let error = json!({
+        "code": "server_error",
+        "message": "The backend's answer broke off.",
+    });
+    failed_event(place, &error)
+}
+
+/// A failure as an event of a stream, complete as the upstream's are: on less some clients ask
+/// again without end (PROTOCOL-SWITCH §3).
+pub(super) fn failed_event(place: Place<'_>, error: &Value) -> String {
+    let event = json!({
+        "type": "response.failed",
+        "sequence_number": place.number,
+        "response": {
+            "id": format!("resp_relay_{}", place.at.as_millis()),
+            "object": "response",
+            "created_at": place.at.as_millis() / 1000,
+            "status": "failed",
+            "error": error,
+            "incomplete_details": null,
+            "model": place.model.unwrap_or_default(),
+            "output": [],
+            "usage": null,
+        },
+    });
+    format!("event: response.failed\ndata: {event}\n\n")
+}
+
 fn said(status: StatusCode, body: &Value) -> Response<String> {
     let mut response = Response::new(body.to_string());
     *response.status_mut() = status;

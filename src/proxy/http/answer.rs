@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
 use hyper::body::Frame;
+use tokio::time::{Instant, timeout};
 
 use crate::account::limit::{self, Reading, Verdict};
 use crate::account::stream::Event;
@@ -22,6 +23,10 @@ pub(super) const LARGEST_ERROR: usize = 1 << 20;
 
 /// Of a stream, this much is held back at most while nothing but preamble has come.
 const LARGEST_PREAMBLE: usize = 1 << 20;
+
+/// A stream that lives is held back so long at most: after a few minutes without anything clients
+/// take it for dead.
+const LONGEST_PREAMBLE: Duration = Duration::from_secs(60);
 
 /// How long an error's body may take.
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
@@ -40,9 +45,10 @@ pub(super) struct Content {
     pub(super) events: Option<EventReader>,
 }
 
-/// Reads as much of an answer as it takes to judge it.
+/// Reads as much of an answer as it takes to judge it; a stream may fall silent for `patience`.
 pub(super) async fn read(
     answer: http::Response<reqwest::Body>,
+    patience: Duration,
     now: UnixMillis,
 ) -> Result<Judged<Held>, Silence> {
     let (head, body) = answer.into_parts();
@@ -50,7 +56,7 @@ pub(super) async fn read(
         return read_error(head, body, now).await;
     }
     if is_event_stream(&head.headers) {
-        return read_preamble(head, body, now).await;
+        return read_preamble(head, body, patience, now).await;
     }
     let reading = read_head(&head, now);
     Ok(judged(head, Content::whole(body), reading))
@@ -71,10 +77,10 @@ async fn read_error(
     now: UnixMillis,
 ) -> Result<Judged<Held>, Silence> {
     let mut body = Content::whole(body);
-    let reading_it = body.hold(LARGEST_ERROR, |_| false);
+    let reading_it = body.hold(LARGEST_ERROR, None, |_| false);
     // When it takes too long, what came so far has to do.
-    if let Ok(Err(error)) = tokio::time::timeout(ERROR_PATIENCE, reading_it).await {
-        return Err(error.into());
+    if let Ok(Err(silence)) = timeout(ERROR_PATIENCE, reading_it).await {
+        return Err(silence);
     }
     let held = body.held_bytes();
     let reading = limit::Response {
@@ -86,56 +92,73 @@ async fn read_error(
     Ok(judged(head, body, reading))
 }
 
-/// Reads a stream up to its first output: a limit that comes before it is as good as one that came
-/// with the head.
+/// Reads a stream up to its first output: what fails before it is as good as a failure that came
+/// with the head. Patience is for silence: a stream that lives and says nothing is held so long,
+/// and then it is the client's.
 async fn read_preamble(
     head: http::response::Parts,
     body: reqwest::Body,
+    patience: Duration,
     now: UnixMillis,
 ) -> Result<Judged<Held>, Silence> {
-    let mut reading = read_head(&head, now);
+    let mut preamble = Preamble {
+        reading: read_head(&head, now),
+        decided: false,
+        head: &head.headers,
+        now,
+    };
     let mut body = Content::whole(body);
     let mut events = EventReader::of(&head.headers);
-    let mut decides = |event| match event {
-        Event::Preamble => false,
-        Event::Notice(notice) => take_notice(&mut reading, &notice, &head.headers, now),
-        Event::Output => true,
-    };
     let held = body
-        .hold(LARGEST_PREAMBLE, |bytes| {
-            events.push(bytes).into_iter().any(&mut decides)
+        .hold(LARGEST_PREAMBLE, Some(patience), |bytes| {
+            // All of them: a limit may stand right behind the first output.
+            events
+                .push(bytes)
+                .iter()
+                .for_each(|event| preamble.take(event));
+            preamble.decided
         })
         .await;
-    if let Err(error) = held {
-        return Err(error.into());
-    }
+    held?;
     if body.rest.is_none() {
         // The last event of a stream may lack its blank line.
-        events.finish().into_iter().for_each(|event| {
-            decides(event);
-        });
+        events
+            .finish()
+            .iter()
+            .for_each(|event| preamble.take(event));
+        if !preamble.decided {
+            preamble.reading.verdict = Verdict::Server;
+        }
     }
     body.events = Some(events);
+    let reading = preamble.reading;
     Ok(judged(head, body, reading))
 }
 
-/// Adds what an event says to what the head said. Whether that decides it.
-fn take_notice(
-    reading: &mut Reading,
-    notice: &serde_json::Value,
-    head: &HeaderMap,
+/// What the beginning of a stream said.
+struct Preamble<'a> {
+    reading: Reading,
+    /// There was output, or a failure: it is known what the answer is.
+    decided: bool,
+    head: &'a HeaderMap,
     now: UnixMillis,
-) -> bool {
-    let Some(said) = limit::read_event(notice, head, now) else {
-        return false;
-    };
-    usage::update(&mut reading.windows, &said.windows);
-    reading.plan_type = said.plan_type.or(reading.plan_type.take());
-    let decides = said.verdict != Verdict::Ok;
-    if decides {
-        reading.verdict = said.verdict;
+}
+
+impl Preamble<'_> {
+    fn take(&mut self, event: &Event) {
+        self.decided |= event.is_terminal() || *event == Event::Output;
+        let Event::Notice(notice) = event else {
+            return;
+        };
+        let Some(said) = limit::read_event(notice, self.head, self.now) else {
+            return;
+        };
+        usage::update(&mut self.reading.windows, &said.windows);
+        self.reading.plan_type = said.plan_type.or(self.reading.plan_type.take());
+        if said.verdict != Verdict::Ok {
+            self.reading.verdict = said.verdict;
+        }
     }
-    decides
 }
 
 fn read_head(head: &http::response::Parts, now: UnixMillis) -> Reading {
@@ -162,25 +185,33 @@ impl Content {
         }
     }
 
-    /// Reads on and keeps what comes, until `enough` says so, or it is too much, or the end.
+    /// Reads on and keeps what comes, until `enough` says so, or it is too much, or the end. Where
+    /// there is a patience, no silence may last longer, and no more is read when it is over.
     async fn hold(
         &mut self,
         most: usize,
+        patience: Option<Duration>,
         mut enough: impl FnMut(&Bytes) -> bool,
-    ) -> Result<(), reqwest::Error> {
+    ) -> Result<(), Silence> {
+        let until = patience.map(|patience| Instant::now() + patience.min(LONGEST_PREAMBLE));
         let mut length = 0;
         while let Some(rest) = &mut self.rest {
-            let Some(frame) = rest.frame().await else {
+            let frame = match patience {
+                Some(patience) => timeout(patience, rest.frame())
+                    .await
+                    .map_err(|_| Silence::of_server("the upstream fell silent"))?,
+                None => rest.frame().await,
+            };
+            let Some(frame) = frame.transpose()? else {
                 self.rest = None;
                 break;
             };
-            let frame = frame?;
             let stop = frame.data_ref().is_some_and(|data| {
                 length += data.len();
                 enough(data)
             });
             self.held.push_back(frame);
-            if stop || length > most {
+            if stop || length > most || until.is_some_and(|until| Instant::now() >= until) {
                 break;
             }
         }

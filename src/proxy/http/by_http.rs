@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::answer::{self, Held};
 use crate::account::Account;
 use crate::proxy::exchange::{Judged, Silence, Transport};
@@ -19,29 +21,23 @@ impl ByHttp {
     pub(super) const fn new(relay: Arc<Relay>, question: Question) -> Self {
         Self { relay, question }
     }
-
-    async fn send(&self, account: &Account) -> Result<Judged<Held>, Silence> {
-        let relay = &self.relay;
-        let mut states = self.question.headers.get_all(TURN_STATE).iter();
-        let keeps_turn = states.all(|state| relay.turns.is_of(state, account));
-        let upstream = &relay.upstream;
-        let answer = upstream.ask(&self.question, account, keeps_turn).await?;
-        if let Some(turn) = answer.headers().get(TURN_STATE) {
-            relay.turns.remember(turn, account);
-        }
-        answer::read(answer, relay.pool.now()).await
-    }
 }
 
 impl Transport for ByHttp {
     type Answer = Held;
 
     async fn ask(&mut self, account: &Account) -> Result<Judged<Held>, Silence> {
-        match tokio::time::timeout(self.relay.head_patience, self.send(account)).await {
-            Ok(asked) => asked,
-            Err(_) => Err(Silence {
-                reason: "the upstream did not answer in time".to_owned(),
-            }),
+        let relay = &self.relay;
+        let mut states = self.question.headers.get_all(TURN_STATE).iter();
+        let keeps_turn = states.all(|state| relay.turns.is_of(state, account));
+        let asking = relay.upstream.ask(&self.question, account, keeps_turn);
+        let Ok(answer) = timeout(relay.head_patience, asking).await else {
+            return Err(Silence::of_server("the upstream did not answer in time"));
+        };
+        let answer = answer?;
+        if let Some(turn) = answer.headers().get(TURN_STATE) {
+            relay.turns.remember(turn, account);
         }
+        answer::read(answer, relay.head_patience, relay.pool.now()).await
     }
 }

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use http::Response;
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
 
 use super::answer::Held;
 use super::by_http::ByHttp;
-use super::passing::{Passing, Watcher};
+use super::passing::Passing;
+use crate::account::limit::Verdict;
+use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
-use crate::proxy::exchange::{Answered, Exchange, NoAnswer, Outcome};
+use crate::proxy::exchange::{Answered, Exchange, Judged, NoAnswer, Outcome};
+use crate::proxy::pool::Unavailable;
 use crate::proxy::replies::{self, Body};
 use crate::proxy::upstream;
+use crate::proxy::watcher::Watcher;
 
 /// A request that is held looks for an account this often.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -51,13 +56,20 @@ impl Call {
     /// The answer to the client.
     pub(super) fn answer(self, outcome: Outcome<Held>) -> Response<Body> {
         let none = match outcome {
+            Outcome::Answer(answered) if is_failed_stream(&answered.judged) => {
+                let reply = replies::server_failed();
+                return replies::send(self.exchange.entry, reply);
+            }
             Outcome::Answer(answered) => return self.pass_on(*answered),
             Outcome::None(none) => none,
+            Outcome::AskAnew => NoAnswer::Unavailable(Unavailable::Nobody(Nothing::NoneAllowed)),
         };
         let now = self.exchange.relay.pool.now();
         let reply = match none {
-            NoAnswer::Limited { name, until } => replies::all_limited(&name, until, now),
-            NoAnswer::Nobody(nothing) => replies::nobody(nothing),
+            NoAnswer::Unavailable(Unavailable::Limited { name, until }) => {
+                replies::all_limited(&name, until, now)
+            }
+            NoAnswer::Unavailable(Unavailable::Nobody(nothing)) => replies::nobody(nothing),
             NoAnswer::Silent(silence) => replies::bad_gateway(&silence.reason),
             NoAnswer::NoToken { reason } => replies::no_token(&reason),
         };
@@ -74,7 +86,16 @@ impl Call {
         let mut response = Response::new(());
         *response.status_mut() = head.status;
         *response.headers_mut() = upstream::answer_headers(&head.headers);
+        if body.events.is_some() {
+            // It may get an end that it lacks.
+            response.headers_mut().remove(CONTENT_LENGTH);
+        }
         let passing = Passing::new(body, watcher, exchange.entry);
         response.map(|()| passing.boxed_unsync())
     }
+}
+
+/// Whether the server failed in a stream that began well.
+fn is_failed_stream(judged: &Judged<Held>) -> bool {
+    judged.reading.verdict == Verdict::Server && judged.answer.head.status.is_success()
 }

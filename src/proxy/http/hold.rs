@@ -7,13 +7,14 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Frame;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{LARGEST_ERROR, is_event_stream};
 use super::call::Call;
 use crate::account::time::UnixMillis;
 use crate::proxy::exchange::{NoAnswer, Outcome};
-use crate::proxy::replies::Body;
+use crate::proxy::pool::Unavailable;
+use crate::proxy::replies::{self, Body, Place};
 
 /// Clients pass over a comment (PROTOCOL §4: a stream of events).
 const COMMENT: &[u8] = b": waiting for an account\n\n";
@@ -48,10 +49,20 @@ async fn next(held: Held) -> Option<(Piece, Held)> {
         Held::Waiting(mut call, until) => {
             call.wait(until).await;
             match call.ask().await {
-                Outcome::None(NoAnswer::Limited { until, .. }) if call.can_wait(until) => {
+                Outcome::None(NoAnswer::Unavailable(Unavailable::Limited { until, .. }))
+                    if call.can_wait(until) =>
+                {
                     Some((Ok(comment()), Held::Waiting(call, until)))
                 }
-                outcome => begin(call.answer(outcome)).await,
+                outcome => {
+                    let model = call.exchange.model().map(str::to_owned);
+                    let place = Place {
+                        number: 0,
+                        model: model.as_deref(),
+                        at: call.exchange.relay.pool.now(),
+                    };
+                    begin(call.answer(outcome), place).await
+                }
             }
         }
         Held::Answering(body) => pass(body).await,
@@ -61,7 +72,7 @@ async fn next(held: Held) -> Option<(Piece, Held)> {
 
 /// The first of an answer; one that is no stream of events is told as an event, since the head went
 /// out before.
-async fn begin(answer: Response<Body>) -> Option<(Piece, Held)> {
+async fn begin(answer: Response<Body>, place: Place<'_>) -> Option<(Piece, Held)> {
     if answer.status() == StatusCode::OK && is_event_stream(answer.headers()) {
         return pass(answer.into_body()).await;
     }
@@ -71,7 +82,7 @@ async fn begin(answer: Response<Body>) -> Option<(Piece, Held)> {
     let said = text
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok());
-    let event = failed(head.status, &said.unwrap_or_default());
+    let event = failed(head.status, &said.unwrap_or_default(), place);
     Some((Ok(Frame::data(event.into())), Held::Over))
 }
 
@@ -85,7 +96,7 @@ async fn pass(mut body: Body) -> Option<(Piece, Held)> {
 }
 
 /// A failure as the upstream tells one in a stream (PROTOCOL §4).
-fn failed(status: StatusCode, body: &Value) -> String {
+fn failed(status: StatusCode, body: &Value, place: Place<'_>) -> String {
     let mut error = match &body["error"] {
         Value::Object(error) => error.clone(),
         _ => serde_json::Map::new(),
@@ -97,9 +108,5 @@ fn failed(status: StatusCode, body: &Value) -> String {
     error
         .entry("message")
         .or_insert_with(|| format!("The backend answered {status}").into());
-    let event = json!({
-        "type": "response.failed",
-        "response": {"object": "response", "status": "failed", "error": error},
-    });
-    format!("event: response.failed\ndata: {event}\n\n")
+    replies::failed_event(place, &error.into())
 }

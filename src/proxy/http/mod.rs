@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 
 use super::entry::Entry;
 use super::exchange::{Exchange, NoAnswer, Outcome};
+use super::pool::Unavailable;
 use super::relay::Relay;
 use super::replies::{self, Body};
 use super::upstream::{self, Question};
@@ -52,7 +53,9 @@ pub(super) async fn serve(
 async fn run(mut call: Call) -> Response<Body> {
     loop {
         match call.ask().await {
-            Outcome::None(NoAnswer::Limited { until, .. }) if call.can_wait(until) => {
+            Outcome::None(NoAnswer::Unavailable(Unavailable::Limited { until, .. }))
+                if call.can_wait(until) =>
+            {
                 if call.streams && until > call.next_look() {
                     return hold::hold(call, until);
                 }

@@ -1,22 +1,19 @@
-//! An answer on its way to the client, and what is seen of it in passing. It changes no byte.
+//! An answer on its way to the client, and what is seen of it in passing. It changes no byte; but a
+//! stream that ends without the event that answers end with gets one, since clients ask again and
+//! again after one that did not (PROTOCOL-SWITCH §3).
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::answer::Content;
-use crate::account::limit::{self, Verdict};
-use crate::account::observation::{Asking, Observation};
-use crate::account::stream::Event;
-
+use crate::account::limit::Verdict;
 use crate::proxy::decode::EventReader;
 use crate::proxy::entry::Entry;
-use crate::proxy::exchange::Exchange;
-use crate::proxy::pool::Pool;
+use crate::proxy::replies::{self, Place};
+use crate::proxy::watcher::Watcher;
 
 /// An answer on its way to the client. What is held goes first; the rest passes as it comes. When
 /// the client goes away this goes, and the upstream's connection with it.
@@ -24,48 +21,18 @@ pub(super) struct Passing {
     content: Content,
     watcher: Watcher,
     entry: Entry,
-}
-
-/// Sees what passes: a limit that comes after the first output is too late for this answer, but
-/// not for the account.
-pub(super) struct Watcher {
-    pool: Arc<Pool>,
-    head: HeaderMap,
-    asking: Asking,
-}
-
-impl Watcher {
-    pub(super) fn new(exchange: &Exchange, head: &HeaderMap, asking: Asking) -> Self {
-        Self {
-            pool: Arc::clone(&exchange.relay.pool),
-            head: head.clone(),
-            asking,
-        }
-    }
-
-    fn see(&self, event: &Event) {
-        let Event::Notice(notice) = event else {
-            return;
-        };
-        let Some(reading) = limit::read_event(notice, &self.head, self.pool.now()) else {
-            return;
-        };
-        if matches!(reading.verdict, Verdict::Ok | Verdict::Limited(_)) {
-            self.pool.record_soon(Observation {
-                asking: self.asking.clone(),
-                reading,
-                seen_at: self.pool.now(),
-            });
-        }
-    }
+    /// It is a stream of events that must not end without the last one.
+    must_end: bool,
 }
 
 impl Passing {
     pub(super) fn new(content: Content, watcher: Watcher, entry: Entry) -> Self {
+        let must_end = content.events.is_some();
         let mut passing = Self {
             content,
             watcher,
             entry,
+            must_end,
         };
         if passing.is_end_stream() {
             passing.note_end();
@@ -86,10 +53,35 @@ impl Passing {
     /// The answer has passed to its end.
     fn note_end(&mut self) {
         self.entry.note_end();
+        self.finish();
+    }
+
+    /// The last event of a stream may lack its blank line.
+    fn finish(&mut self) {
         let last = self.content.events.as_mut().and_then(EventReader::finish);
         if let Some(event) = last {
             self.watcher.see(&event);
         }
+    }
+
+    /// What is put at the end of a stream that has come to its own, or broke off, if it lacks one.
+    fn missing_end(&mut self) -> Option<Frame<Bytes>> {
+        if !std::mem::take(&mut self.must_end) {
+            return None;
+        }
+        self.finish();
+        let events = self.content.events.as_ref();
+        let number = events.filter(|it| it.lacks_its_end())?.next_number();
+        self.entry.verdict = Some(Verdict::Server.word());
+        let event = replies::broke_off(Place {
+            number,
+            model: self.watcher.model(),
+            at: self.watcher.now(),
+        });
+        // An event that was cut off ends here, too.
+        let data = Bytes::from(format!("\n\n{event}"));
+        self.entry.note_bytes(data.len());
+        Some(Frame::data(data))
     }
 }
 
@@ -109,7 +101,7 @@ impl Body for Passing {
             (None, Some(rest)) => ready!(Pin::new(rest).poll_frame(context)),
             (None, None) => None,
         };
-        match &frame {
+        match frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.note(data, was_held);
@@ -118,15 +110,25 @@ impl Body for Passing {
                 if this.is_end_stream() {
                     this.note_end();
                 }
+                Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(_)) => {}
-            None => this.note_end(),
+            other => {
+                this.content.rest = None;
+                if let Some(end) = this.missing_end() {
+                    return Poll::Ready(Some(Ok(end)));
+                }
+                if other.is_none() {
+                    this.note_end();
+                }
+                Poll::Ready(other)
+            }
         }
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.content.held.is_empty() && self.content.rest.as_ref().is_none_or(Body::is_end_stream)
+        !self.must_end
+            && self.content.held.is_empty()
+            && self.content.rest.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -141,7 +143,7 @@ impl Body for Passing {
         let mut hint = SizeHint::new();
         let rest = rest.unwrap_or_else(|| SizeHint::with_exact(0));
         hint.set_lower(held + rest.lower());
-        if let Some(upper) = rest.upper() {
+        if let Some(upper) = rest.upper().filter(|_| !self.must_end) {
             hint.set_upper(held + upper);
         }
         hint

@@ -8,11 +8,11 @@ use tokio::time::timeout;
 
 use super::pending;
 use super::{Pool, STORE_PATIENCE};
-use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::observation::Observation;
 use crate::account::pick::{self, Decision, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
+use crate::account::{Account, State};
 use crate::store::Document;
 
 /// What a request needs.
@@ -20,24 +20,27 @@ use crate::store::Document;
 pub struct Wanted {
     /// The model, if it is known.
     pub model: Option<String>,
+    /// The account that is to go on as long as it can serve, whatever the strategy.
+    pub keep: Option<Handle>,
     /// The accounts that were asked for this request and will not do.
     pub excluded: Vec<Handle>,
 }
 
-/// Who is next.
-#[derive(Clone, Debug)]
-pub enum Choice {
-    /// This account.
-    Account(Box<Account>),
-    /// Nobody now; this one comes back first.
+/// Who is next, or why nobody is.
+pub type Choice = Result<Box<Account>, Unavailable>;
+
+/// Why there is no account to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unavailable {
+    /// All that could serve are limited; this one comes back first.
     Limited {
         /// What it is called.
         name: String,
         /// When it comes back.
         until: UnixMillis,
     },
-    /// Nobody, and it is no use to wait.
-    Nothing(Nothing),
+    /// It is no use to wait.
+    Nobody(Nothing),
 }
 
 impl Pool {
@@ -53,7 +56,7 @@ impl Pool {
         {
             let account = &document.accounts[index];
             if !pick::is_news(account, self.now()) {
-                return Choice::Account(Box::new(account.clone()));
+                return Ok(Box::new(account.clone()));
             }
         }
         let (choice, news) = carry_out(Arc::make_mut(&mut document), decision, self.now());
@@ -116,6 +119,12 @@ impl Pool {
 
 fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis) -> Decision {
     let (accounts, active) = (&document.accounts, document.active_index);
+    if let Some(index) = kept(accounts, wanted, now) {
+        return Decision::Use {
+            index,
+            switch: None,
+        };
+    }
     let excluded = |who: &Handle| who.find(accounts);
     let mut request = Request {
         wishes: wishes.or(document.policy.wishes()),
@@ -136,6 +145,15 @@ fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis)
     decision
 }
 
+/// The account that is to go on, if it can serve.
+fn kept(accounts: &[Account], wanted: &Wanted, now: UnixMillis) -> Option<usize> {
+    let index = wanted.keep.as_ref()?.find(accounts)?;
+    let mut excluded = wanted.excluded.iter();
+    let is_excluded = excluded.any(|who| who.find(accounts) == Some(index));
+    let is_ready = accounts[index].state(wanted.model.as_deref(), now) == State::Ready;
+    (is_ready && !is_excluded).then_some(index)
+}
+
 /// Notes in a document who is active. Whether that is worth a write.
 fn carry_out(document: &mut Document, decision: Decision, now: UnixMillis) -> (Choice, bool) {
     let accounts = &mut document.accounts;
@@ -143,13 +161,13 @@ fn carry_out(document: &mut Document, decision: Decision, now: UnixMillis) -> (C
         Decision::Use { index, switch } => {
             let active = &mut document.active_index;
             let news = pick::apply(accounts, active, index, switch, now);
-            (Choice::Account(Box::new(accounts[index].clone())), news)
+            (Ok(Box::new(accounts[index].clone())), news)
         }
         Decision::Limited { index, until } => {
             let name = accounts[index].name().to_owned();
-            (Choice::Limited { name, until }, false)
+            (Err(Unavailable::Limited { name, until }), false)
         }
-        Decision::Nothing(nothing) => (Choice::Nothing(nothing), false),
+        Decision::Nothing(nothing) => (Err(Unavailable::Nobody(nothing)), false),
     }
 }
 
