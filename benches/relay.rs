@@ -364,11 +364,14 @@ fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().build()?)
 }
 
+/// As a client asks: the pretend backend takes nothing less.
+const QUESTION: &str = r#"{"model":"gpt-5.5","stream":true,"store":false,"instructions":"Be brief.","input":[{"role":"user","content":"hi"}]}"#;
+
 fn question(client: &reqwest::Client, way: &Way) -> reqwest::RequestBuilder {
     let mut request = client
         .post(&way.url)
         .bearer_auth(&way.bearer)
-        .body(r#"{"model":"gpt-5.5","stream":true,"input":"hi"}"#);
+        .body(QUESTION);
     if let Some(account) = &way.account {
         request = request.header("chatgpt-account-id", account);
     }

@@ -4,19 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use codex_accounts::rehearse::{Pretend, Script, Style};
+use codex_accounts::rehearse::{Script, Style};
 use serde_json::{Value, json};
 
 use super::support::Home;
 use super::support::accounts::{account, store};
 use super::support::mdoc::Page;
+use super::support::pretend::Servers;
 use super::support::server::Server;
 
 /// A question, asked by `codex exec` behind the relay.
 const EXEC: &str = "codex-launch codex -m gpt-5.5 exec --skip-git-repo-check";
 
 /// A home with the real Codex and two accounts, of which the first is limited.
-fn first_limited() -> (Home, Pretend) {
+fn first_limited() -> (Home, Servers) {
     let mut home = Home::with_clients();
     let mut script = Script::with_accounts(2);
     script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);

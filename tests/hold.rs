@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::support::relay::{HOUR, Setting};
+use super::support::request::QUESTION;
 use super::support::stage::{LONG, wait_until};
 
 const COMMENT: &str = ": waiting for an account\n\n";
@@ -36,11 +37,23 @@ fn a_stream_is_kept_alive_with_comments_until_it_is_answered() {
 
 #[test]
 fn a_client_that_wants_no_stream_is_held_in_silence() {
-    let setting = holding(LIMIT);
-    let got = setting.send("/responses", &[], r#"{"model":"gpt-5.5","input":[]}"#);
-    assert_eq!(got.status, StatusCode::OK);
-    assert!(!got.body.contains(COMMENT), "{}", got.body);
-    assert!(got.body.contains("answered by one@"), "{}", got.body);
+    let mut script = Script::with_accounts(1);
+    let path = "/backend-api/codex/responses".to_owned();
+    script
+        .answers_at
+        .insert(path.clone(), Answer::limit(Style::UsageLimit, LIMIT));
+    let setting = Setting::new(script, &["--max-wait", "60s"]);
+    let body = QUESTION.replace(r#""stream":true"#, r#""stream":false"#);
+    let got = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| setting.send("/responses", &[], &body));
+        assert!(setting.pretend.wait_for(LONG, |seen| !seen.is_empty()));
+        setting.pretend.change(|script| script.answers_at.clear());
+        asking.join().expect("an answer")
+    });
+    // The backend answers in streams only, and says so when it comes to that.
+    assert_eq!(got.status, StatusCode::BAD_REQUEST);
+    assert_eq!(got.body, r#"{"detail":"Stream must be set to true"}"#);
+    assert_eq!(setting.asked().len(), 2, "limited, then answered");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::support::accounts::{account, store};
 #[cfg(target_os = "linux")]
 use super::support::network;
 use super::support::relay::Setting;
+use super::support::request::QUESTION;
 use super::support::shown::Shown;
 use super::support::stage::wait_until;
 
@@ -194,11 +195,12 @@ fn a_lock_that_takes_long_was_told_of_on_the_childs_terminal() {
     let mut script = Script::with_accounts(2);
     script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
     let pretend = home.with_servers(script);
+    home.write("question", QUESTION);
     // The child is answered, and ends, once the relay has had the lock.
     let lock = "$XDG_DATA_HOME/opencode/openai-codex-accounts.json.lock";
     let child = format!(
         "flock {lock} sh -c 'echo held; sleep 2' | {{ read held; \
-         curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d {{}} $OPENAI_BASE_URL/responses; }}"
+         curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d @question $OPENAI_BASE_URL/responses; }}"
     );
     let shown = home.run(
         home.command("codex-launch")
@@ -215,12 +217,13 @@ fn relay_and_stranger() -> (Setting, Home, PathBuf) {
     let home = Home::new();
     // What follows is no part of the key.
     let key = format!("{}\nnot this\n", relay.ready("key"));
+    home.write("question", QUESTION);
     let key = home.write("key", key);
     (relay, home, key)
 }
 
 /// Asks the relay that a launch set, and says which account answered.
-const ASK: &str = "curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d {} \
+const ASK: &str = "curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d @question \
                    $OPENAI_BASE_URL/responses | grep -o -m 1 'answered by one'";
 
 #[test]
@@ -329,8 +332,9 @@ fn a_client_that_is_launched_needs_no_store_where_opencode_has_a_login() {
         "access": account["accessToken"], "expires": account["expiresAt"],
         "accountId": account["chatgptAccountId"]}});
     let path = home.write(".local/share/opencode/auth.json", auth.to_string());
+    home.write("question", QUESTION);
     let shown = home.sh(
-        "codex-launch -- sh -c 'curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d {} \
+        "codex-launch -- sh -c 'curl -sS -H \"Authorization: Bearer $OPENAI_API_KEY\" -d @question \
          $OPENAI_BASE_URL/responses' | grep -o -m 1 'answered by one'",
     );
     assert_eq!(shown.stdout, "answered by one\n", "{shown}");

@@ -41,6 +41,8 @@ mod recipes;
 mod refresh;
 mod rehearsal;
 mod rehearse;
+mod rehearse_socket;
+mod rehearse_strict;
 mod relay_encoded;
 mod relay_faults;
 mod relay_http;

@@ -4,18 +4,19 @@
 use std::fs;
 use std::path::Path;
 
-use codex_accounts::rehearse::{Pretend, Script};
+use codex_accounts::rehearse::Script;
 use serde_json::{Value, json};
 
 use super::support::Home;
 use super::support::asked::asked;
+use super::support::pretend::Servers;
 use super::support::wire::{Then, Turn, Wire};
 
 const RUN: &str = "codex-launch opencode run -m openai/gpt-5.5 'say who you are' </dev/null";
 
 const AUTH: &str = ".local/share/opencode/auth.json";
 
-fn setting() -> (Home, Pretend) {
+fn setting() -> (Home, Servers) {
     let mut home = Home::with_clients();
     let pretend = home.with_servers(Script::with_accounts(1));
     (home, pretend)

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::support::Home;
 use super::support::pretend::now_millis;
 use super::support::relay::{HOUR, Setting, at_once, first_answers, first_limited};
+use super::support::request::QUESTION;
 use super::support::stage::wait_until;
 
 #[test]
@@ -498,7 +499,7 @@ fn the_first_output_comes_before_the_rest_is_there() {
     let mut script = Script::with_accounts(1);
     script.accounts[0].standing = Standing::Always(Style::Stall.into());
     let setting = Setting::new(script, &[]);
-    let mut stream = setting.connect("{}", "");
+    let mut stream = setting.connect(QUESTION, "");
     let mut seen = Vec::new();
     let mut chunk = [0; 4096];
     while !String::from_utf8_lossy(&seen).contains("response.output_text.delta") {
@@ -514,7 +515,7 @@ fn bodies_pass_as_they_are() {
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
         .collect();
     let mut script = Script::with_accounts(1);
-    script.accounts[0].standing = Standing::Always(Answer::raw(
+    let answer = Answer::raw(
         200,
         &[
             ("content-type", "application/json"),
@@ -522,10 +523,14 @@ fn bodies_pass_as_they_are() {
             ("x-odd", "a  b;c=\"\\t\""),
         ],
         body.clone(),
-    ));
+    );
+    // Before anything looks inside, where these bytes mean nothing.
+    script
+        .answers_at
+        .insert("/backend-api/codex/responses".into(), answer);
     let setting = Setting::new(script, &[]);
     let mut answer = setting
-        .request("/responses/compact", &[("content-encoding", "zstd")])
+        .request("/responses", &[("content-encoding", "zstd")])
         .send(&body[..])
         .expect("an answer");
     assert_eq!(answer.headers()["content-encoding"], "zstd");
@@ -547,19 +552,17 @@ fn bodies_pass_as_they_are() {
 
 #[test]
 fn the_state_of_a_turn_goes_to_nobody_but_its_giver() {
-    let mut script = Script::with_accounts(2);
-    script.turn_state = true;
-    let setting = Setting::new(script, &[]);
+    let setting = Setting::new(Script::with_accounts(2), &[]);
     let turn = setting.ask().headers["x-codex-turn-state"]
         .to_str()
         .unwrap()
         .to_owned();
     let header = [("x-codex-turn-state", turn.as_str())];
-    setting.send("/responses", &header, "{}");
+    setting.send("/responses", &header, QUESTION);
     setting
         .pretend
         .change(|script| script.accounts[0].limit(HOUR, Style::UsageLimit));
-    setting.send("/responses", &header, "{}");
+    setting.send("/responses", &header, QUESTION);
     let seen = setting.pretend.seen();
     let states: Vec<_> = seen
         .iter()

@@ -27,7 +27,8 @@ import os
 from openai import OpenAI
 
 client = OpenAI()
-question = {"model": "gpt-5.5", "input": "say who you are"}
+question = {"model": "gpt-5.5", "store": False, "instructions": "Be brief.",
+            "input": [{"role": "user", "content": "say who you are"}]}
 
 with client.responses.stream(**question) as stream:
     pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use codex_accounts::rehearse::{Pretend, Script};
 
+use super::support::request::QUESTION;
 use super::support::{Home, examples, network, picture};
 
 const README: &str = include_str!("../README.md");
@@ -70,8 +71,9 @@ const OPENCODE: &str =
 const CODEX: &str = "#!/bin/sh\ncase \"$*\" in --version) echo codex-cli 0.169.0 ;; *model_provider*) ;; *) exit 1 ;; esac\n";
 const SCRIPT_PY: &str = r#"
 import os, urllib.request
+body = b"""QUESTION"""
 headers = {"Authorization": "Bearer " + os.environ["OPENAI_API_KEY"]}
-request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + "/responses", b"{}", headers)
+request = urllib.request.Request(os.environ["OPENAI_BASE_URL"] + "/responses", body, headers)
 assert b"answered by" in urllib.request.urlopen(request).read()
 "#;
 
@@ -98,7 +100,7 @@ fn every_command_runs() {
         home.install_browser();
         home.install("opencode", OPENCODE);
         home.install("codex", CODEX);
-        home.write("script.py", SCRIPT_PY);
+        home.write("script.py", SCRIPT_PY.replace("QUESTION", QUESTION));
         home.write("script", recipe());
         examples::differences(&home, &as_examples(&here))
     });

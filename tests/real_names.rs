@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::support::Home;
 use super::support::network::{self, Front};
+use super::support::request::QUESTION;
 use super::support::stage::wait_until;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -198,7 +199,8 @@ fn our_commands_trust_whom_the_environment_names_and_nobody_else() {
         let pretend = Pretend::start(Script::with_accounts(1)).expect("the pretend servers start");
         let _front = home.use_real_names(&pretend);
 
-        let ask = "curl -sS -d {} -H \"Authorization: Bearer $OPENAI_API_KEY\" \
+        home.write("question", QUESTION);
+        let ask = "curl -sS -d @question -H \"Authorization: Bearer $OPENAI_API_KEY\" \
                    $OPENAI_BASE_URL/responses";
         for (command, said) in [
             ("codex-oauth-login", r#""email":"one@example.com""#),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::support::Home;
 use super::support::mdoc::Page;
+use super::support::pretend::Servers;
 use super::support::shown::Shown;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,7 +68,7 @@ fn asked(pretend: &Pretend) -> Vec<Option<usize>> {
 }
 
 /// Two accounts, each of which always answers so.
-fn both(style: Style) -> (Home, Pretend) {
+fn both(style: Style) -> (Home, Servers) {
     let mut script = Script::with_accounts(2);
     for account in &mut script.accounts {
         account.standing = Standing::Always(Answer::limit(style, HOUR));
@@ -92,7 +93,7 @@ fn rotate_goes_on_after_a_limit_and_after_nothing_else() {
         (Style::NotIncluded403, 77, &first),
         (Style::Expired, 77, &first),
         (Style::Invalidated, 77, &first),
-        (Style::ModelUnsupported, 0, &first),
+        (Style::ModelUnsupported, 77, &first),
     ] {
         let (home, pretend) = both(style);
         let shown = dash(&home, &rotate());

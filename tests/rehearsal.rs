@@ -9,20 +9,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::support::accounts::{account, store};
+use super::support::request::QUESTION;
 use super::support::shown::Shown;
 use super::support::{CLOCK, Home, clients};
 
 /// Asks the pretend backend as the account one, and shows the whole answer.
 const ASK_AS_ONE: &str = "codex-account-pick --account one --format headers |
-    curl -sSi -H @- -d {} $CODEX_ACCOUNTS_UPSTREAM/codex/responses";
+    curl -sSi -H @- -d @question $CODEX_ACCOUNTS_UPSTREAM/codex/responses";
 
 /// A request behind `codex-launch`, and who answered it.
 const ASK: &str = r#"codex-launch -- sh -c '
-    curl -sS -H "Authorization: Bearer $OPENAI_API_KEY" -d {} $OPENAI_BASE_URL/responses
+    curl -sS -H "Authorization: Bearer $OPENAI_API_KEY" -d @question $OPENAI_BASE_URL/responses
 ' | grep -o -m 1 "answered by [a-z]*""#;
 
 /// Runs a script on a stage that is set with these options.
 fn rehearse(home: &Home, options: &str, script: &str) -> Shown {
+    home.write("question", QUESTION);
     let options = options.split_whitespace();
     let mut command = home.command("codex-rehearse");
     home.run(command.args(options).args(["--", "sh", "-c", script]))
@@ -115,6 +117,7 @@ fn the_persons_own_is_not_found_on_the_stage() {
     .cache
     .config
     .local
+    question
     tmp
     .cache
     .codex

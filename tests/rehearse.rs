@@ -19,6 +19,8 @@ use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use url::Url;
 
+use super::support::request::QUESTION;
+
 const CLIENT_ID: &str = "app_EMoamEEZ73f0CkXaXp7hrann";
 const CALLBACK: &str = "http://localhost:1455/auth/callback";
 /// The pair of RFC 7636, appendix B.
@@ -168,7 +170,7 @@ fn call_as(pretend: &Pretend, access_token: &str, account_id: &str) -> Got {
         .header("authorization", format!("Bearer {access_token}"))
         .header("chatgpt-account-id", account_id)
         .header("content-type", "application/json");
-    got(request.send(r#"{"model":"gpt-5.5","stream":true,"store":false,"input":[]}"#))
+    got(request.send(QUESTION))
 }
 
 fn usage(pretend: &Pretend, tokens: &Tokens) -> Got {
@@ -203,8 +205,9 @@ fn raw_call(pretend: &Pretend, tokens: &Tokens) -> BufReader<TcpStream> {
     write!(
         stream,
         "POST /backend-api/codex/responses HTTP/1.1\r\nhost: pretend\r\nauthorization: Bearer {}\r\n\
-         chatgpt-account-id: account-one\r\ncontent-length: 2\r\n\r\n{{}}",
-        tokens.access_token
+         chatgpt-account-id: account-one\r\ncontent-length: {}\r\n\r\n{QUESTION}",
+        tokens.access_token,
+        QUESTION.len()
     )
     .unwrap();
     BufReader::new(stream)
@@ -587,9 +590,12 @@ fn the_backend_wants_a_good_token_and_its_account() {
         code(call_as(&pretend, "unknown", "account-one")),
         Value::Null
     );
+    let other = call_as(&pretend, &tokens.access_token, "account-two");
+    assert_eq!(other.status, 403);
+    assert_eq!(other.json()["detail"]["code"], "invalid_workspace_selected");
     assert_eq!(
-        code(call_as(&pretend, &tokens.access_token, "account-two")),
-        "account_mismatch"
+        other.header("x-openai-authorization-error"),
+        Some("invalid_workspace_selected")
     );
     pretend.change(|script| script.access_lifetime = Duration::ZERO);
     let late = pretend.issue(0).unwrap();
@@ -641,14 +647,15 @@ fn a_good_answer_is_a_whole_event_stream() {
     let response = &events.last().unwrap()["response"];
     assert_eq!(response["model"], "gpt-5.5");
     assert_eq!(response["output"][0]["content"][0]["text"], *said);
-    assert_eq!(response["usage"]["total_tokens"], 11);
+    let usage = &response["usage"];
+    assert_eq!(usage["output_tokens"], 3);
+    assert!(usage["input_tokens"].as_u64().unwrap() > 10, "{usage}");
 }
 
 #[test]
 fn answers_come_from_the_queue_then_from_the_text_then_from_the_account() {
     let (pretend, tokens) = one();
     pretend.change(|script| {
-        script.turn_state = true;
         let account = &mut script.accounts[0];
         account.text = Some("the text".into());
         account.next.push_back(Answer::good("the first"));
@@ -727,6 +734,53 @@ fn each_style_has_its_status_and_its_words() {
         (Style::ErrorFirst, 200, r#""type":"usage_limit_reached""#),
         (Style::ErrorCreated, 200, r#""type":"usage_limit_reached""#),
         (Style::ErrorOutput, 200, r#""type":"usage_limit_reached""#),
+        (Style::ThirtyDays, 429, "usage_limit_reached"),
+        (Style::WindowsUnsized, 429, "usage_limit_reached"),
+        (Style::ModelCooldown, 429, r#""reset_seconds":3600"#),
+        (Style::WrongWorkspace, 403, "invalid_workspace_selected"),
+        (Style::WorkspaceDenied, 403, "codex_workspace_access_denied"),
+        (Style::Region, 401, "not authorized in this region"),
+        (
+            Style::ModelEvent,
+            200,
+            "model is not supported when using Codex",
+        ),
+        (Style::Lite, 400, r#""code":"unsupported_value""#),
+        (Style::Challenge, 403, "Just a moment..."),
+        (Style::Edge429, 429, "<html>"),
+        (Style::TooLarge, 413, "<html>"),
+        (Style::Country, 403, "unsupported_country_region_territory"),
+        (Style::Cyber, 400, "cyber_policy"),
+        (Style::CyberEvent, 200, "cyber_policy"),
+        (Style::ContextLength, 400, "context_length_exceeded"),
+        (Style::ContextLengthEvent, 200, "context_length_exceeded"),
+        (Style::Capacity, 503, "Selected model is at capacity"),
+        (Style::CapacityEvent, 200, "Selected model is at capacity"),
+        (Style::OverloadedEvent, 200, "server_is_overloaded"),
+        (Style::OverloadedFailed, 200, "server_is_overloaded"),
+        (Style::FailedAtOnce, 200, r#""code":"usage_limit_reached""#),
+        (
+            Style::IncompleteCreated,
+            200,
+            r#""reason":"usage_limit_reached""#,
+        ),
+        (
+            Style::IncompleteOutput,
+            200,
+            r#""reason":"usage_limit_reached""#,
+        ),
+        (
+            Style::IncompleteTokens,
+            200,
+            r#""reason":"max_output_tokens""#,
+        ),
+        (Style::LastOne, 200, r#""limit_reached":true"#),
+        (Style::InPieces, 200, "response.completed"),
+        (Style::EmptyStream, 200, ""),
+        (Style::CommentsOnly, 200, ": keep-alive"),
+        (Style::NoOutput, 200, "response.created"),
+        (Style::NoTerminal, 200, "response.output_text.delta"),
+        (Style::ShortFailed, 200, r#""code":"usage_limit_reached""#),
     ] {
         let (pretend, tokens) = styled(style, HOUR);
         let got = call(&pretend, &tokens);
@@ -962,24 +1016,26 @@ fn the_other_endpoints_answer() {
             .header("chatgpt-account-id", "account-one");
         got(request.call())
     };
-    assert!(get("/codex/models?client_version=0.169.0").json()["models"].is_array());
+    let models = get("/codex/models?client_version=0.169.0");
+    assert!(models.header("x-models-etag").is_some());
+    assert_eq!(models.json()["models"][0]["slug"], "gpt-6.1-sol");
     assert_eq!(get("/codex/usage").json()["plan_type"], "plus");
     let check = get("/wham/accounts/check").json();
     assert_eq!(check["accounts"][0]["account_id"], "account-one");
     assert_eq!(get("/nothing").status, 404);
+    // Gone since August 2026.
     let request = agent()
         .post(format!("{}/codex/responses/compact", pretend.upstream()))
         .header("authorization", format!("Bearer {}", tokens.access_token))
         .header("chatgpt-account-id", "account-one");
-    assert_eq!(
-        got(request.send("{}")).json()["output"][0]["type"],
-        "compaction"
-    );
+    assert_eq!(got(request.send(QUESTION)).status, 404);
 }
 
 #[test]
-fn a_websocket_is_sent_back_to_http() {
-    let pretend = Pretend::start(Script::default()).unwrap();
+fn a_backend_without_websocket_sends_back_to_http() {
+    let mut script = Script::default();
+    script.socket.offered = false;
+    let pretend = Pretend::start(script).unwrap();
     let mut stream = connect(&pretend);
     write!(
         stream,
@@ -1089,9 +1145,19 @@ fn no_input_ends_the_server() {
 #[test]
 fn requests_are_seen_as_they_were_sent() {
     let (pretend, tokens) = one();
-    // The magic number of zstd, then what need not be valid: nothing here looks inside.
-    let mut body = b"\x28\xb5\x2f\xfd".to_vec();
-    body.resize((1 << 20) + 10, 7);
+    // Noise, since it is to be long when it is packed.
+    let mut state = 1_u64;
+    let noise: String = (0..2 << 20)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'!'.max((state >> 57) as u8)).to_ascii_lowercase()
+        })
+        .filter(|sign| sign.is_ascii_graphic() && !matches!(sign, '"' | '\\'))
+        .collect();
+    let body = zstd::encode_all(QUESTION.replace("Who are you?", &noise).as_bytes(), 0).unwrap();
+    assert!(body.len() > 1 << 20, "{}", body.len());
     let request = agent()
         .post(format!("{}/codex/responses?a=b", pretend.upstream()))
         .header("authorization", format!("bearer {}", tokens.access_token))

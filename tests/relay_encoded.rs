@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use super::support::relay::{HOUR, Setting, first_answers};
+use super::support::request::{QUESTION, question_for};
 
 const LIMIT: &str = r#"{"error":{"type":"usage_limit_reached","resets_in_seconds":3600}}"#;
 
@@ -70,7 +71,7 @@ fn a_stream_in_a_coding_nobody_here_knows_passes_at_once() {
         Standing::Always(answer(200, "text/event-stream", "compress", body.clone()));
     let setting = Setting::new(script, &[]);
     let request = setting.request("/responses", &[]);
-    let mut got = request.send("{}").expect("an answer");
+    let mut got = request.send(QUESTION).expect("an answer");
     assert_eq!(got.headers()["content-encoding"], "compress");
     assert_eq!(got.body_mut().read_to_vec().expect("a body"), body);
 }
@@ -90,7 +91,7 @@ fn the_model_of_an_encoded_question_is_seen() {
     script.accounts[0].limit(HOUR, Style::ModelFamily);
     let setting = Setting::new(script, &[]);
     let ask = |model: &str| {
-        let question = format!(r#"{{"model":"{model}","stream":true,"input":[]}}"#);
+        let question = question_for(model);
         let request = setting.request("/responses", &[("content-encoding", "zstd")]);
         let answer = request.send(&encoded("zstd", &question)[..]);
         answer.expect("an answer").status().as_u16()

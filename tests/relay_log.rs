@@ -7,6 +7,7 @@ use codex_accounts::rehearse::{Script, Style};
 use serde_json::Value;
 
 use super::support::relay::{Setting, first_limited};
+use super::support::request::QUESTION;
 use super::support::stage::{LONG, wait_until};
 
 fn lines(setting: &Setting) -> Vec<Value> {
@@ -70,7 +71,7 @@ fn a_client_that_goes_before_its_answer_is_in_the_log_too() {
         .delays
         .insert("/backend-api/codex/responses".into(), LONG);
     let setting = Setting::new(script, &["-v"]);
-    let client = setting.connect("{}", "");
+    let client = setting.connect(QUESTION, "");
     assert!(setting.pretend.wait_for(LONG, |seen| !seen.is_empty()));
     drop(client);
     let lines = once_over(&setting, 1);
@@ -84,8 +85,7 @@ fn a_held_request_is_in_the_log_when_its_client_goes() {
     let mut script = Script::with_accounts(1);
     script.accounts[0].limit(Duration::from_secs(60), Style::UsageLimit);
     let setting = Setting::new(script, &["-v", "--max-wait", "5m"]);
-    let question = r#"{"stream":true}"#;
-    let client = setting.connect(question, "");
+    let client = setting.connect(QUESTION, "");
     let mut first = [0; 1];
     std::io::Read::read_exact(&mut &client, &mut first).expect("the head of the answer");
     drop(client);

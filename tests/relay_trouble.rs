@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::support::Home;
 use super::support::pretend::now_millis;
 use super::support::relay::{HOUR, Setting, at_once, first_answers, first_limited};
+use super::support::request::QUESTION;
 use super::support::stage::{LONG, wait_until};
 
 /// A relay for one account whose backend is at this address.
@@ -352,7 +353,7 @@ fn no_signal_loses_a_token_that_is_being_renewed() {
         home.write_store(&store);
         let setting = Setting::of(home, pretend, &[]);
         let pid = setting.ready_pid();
-        let question = setting.connect("{}", "");
+        let question = setting.connect(QUESTION, "");
         assert!(setting.pretend.wait_for(LONG, |seen| {
             seen.iter().any(|seen| seen.is("POST", "/oauth/token"))
         }));

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use super::support::Home;
 use super::support::accounts::{account, store};
 use super::support::relay::Setting;
+use super::support::request::QUESTION;
 use super::support::stage::LONG;
 
 const KEY: &str = "a-key-of-the-persons-own";
@@ -179,8 +180,11 @@ fn absolute_form_to_the_relay_itself_is_served() {
     let setting = Setting::new(Script::with_accounts(1), &[]);
     let answer = answer_to(
         &setting,
-        "POST http://HERE/codex/responses HTTP/1.1\r\nHost: HERE\r\n\
-         authorization: bearer KEY\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        &format!(
+            "POST http://HERE/codex/responses HTTP/1.1\r\nHost: HERE\r\n\
+             authorization: bearer KEY\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{QUESTION}",
+            QUESTION.len()
+        ),
     );
     assert!(answer.contains("answered by one@example.com"), "{answer}");
 }
@@ -269,7 +273,8 @@ fn a_listener_that_was_passed_on_is_served() {
     drop(listener);
     let question = format!(
         "POST /codex/responses HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {KEY}\r\n\
-         Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+         Content-Length: {}\r\nConnection: close\r\n\r\n{QUESTION}",
+        QUESTION.len()
     );
     early.write_all(question.as_bytes()).expect("a question");
     let mut answer = String::new();

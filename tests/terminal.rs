@@ -5,10 +5,11 @@
 use std::fs;
 use std::time::Duration;
 
-use codex_accounts::rehearse::{Pretend, Script, Style};
+use codex_accounts::rehearse::{Blobs, Script, Style};
 
 use super::support::Home;
 use super::support::asked::asked;
+use super::support::pretend::Servers;
 use super::support::tmux::Terminal;
 
 /// A client that has the screen to itself.
@@ -39,7 +40,7 @@ check_for_update_on_startup = false
 "#;
 
 /// A home with two good accounts, where codex has nothing to ask.
-fn setting() -> (Home, Pretend) {
+fn setting() -> (Home, Servers) {
     let mut home = Home::with_clients();
     let config = home.path().join(".codex/config.toml");
     let config = fs::read_to_string(config).unwrap();
@@ -51,7 +52,9 @@ fn setting() -> (Home, Pretend) {
         ".codex/config.toml",
         format!("{NO_QUESTIONS}\n{trusted}\n{config}"),
     );
-    let pretend = home.with_servers(Script::with_accounts(2));
+    let mut script = Script::with_accounts(2);
+    script.blobs = Blobs::Portable;
+    let pretend = home.with_servers(script);
     (home, pretend)
 }
 

@@ -1,69 +1,77 @@
-//! The backend's endpoints (PROTOCOL §3, §4): who may ask, and what an account answers when its turn comes.
+//! The backend's endpoints (PROTOCOL §3, §4): who may ask, and what there is to be asked.
 //!
-//! How a limit looks is `render`'s, how a good stream looks is `sse`'s.
+//! What a request to the model comes to is `responses`', how usage is told is `usage`'s.
 
-use super::answer::{Answer, Style};
-use super::clock::{seconds_until, unix_seconds};
+use super::account::PretendAccount;
 use super::grant::Bearer;
-use super::render::{FAMILY_MODEL, error, expired, invalidated, render, usage_headers, used_up};
-use super::reply::{Field, Outcome, not_found};
-use super::script::{PretendAccount, Window, Windows};
+use super::outcome::{Outcome, not_found};
+use super::refused::{expired, invalidated, wrong_region, wrong_workspace};
+use super::reply::Field;
+use super::request::ModelRequest;
+use super::responses;
 use super::seen::Seen;
-use super::sse::Turn;
+use super::strict::{self, Asker};
 use super::world::World;
+use super::{socket, usage};
 use http::header::{HeaderName, HeaderValue, UPGRADE};
-use http::{Method, StatusCode};
-use serde::Deserialize;
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::SystemTime;
 
-/// What a request is taken to be for when its body does not say, or is compressed.
-const DEFAULT_MODEL: &str = "gpt-5.5";
-
-/// The two endpoints that cost quota.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Call {
-    Responses,
-    Compact,
-}
-
-/// Answers a request for `/backend-api` + `path`.
+/// Answers a request for `/backend-api` + `path`, and notes in it what it was about.
 pub(super) fn answer(
     world: &mut World,
-    request: &Seen,
+    request: &mut Seen,
     path: &str,
     bearer: Bearer,
     now: SystemTime,
 ) -> Outcome {
-    // Before anything else, as for every server that knows no WebSocket (PROTOCOL §6).
-    if path == "/codex/responses" && request.headers.contains_key(UPGRADE) {
+    let upgrade = path == "/codex/responses" && request.headers.contains_key(UPGRADE);
+    if upgrade && !(world.script.socket.offered && socket::is_complete(&request.headers)) {
+        // Before anything else, as for every server that knows no WebSocket (PROTOCOL §6).
         return Outcome::json(
             StatusCode::UPGRADE_REQUIRED,
             &json!({"detail": "Upgrade Required"}),
-        );
+        )
+        .with_headers(vec![(
+            HeaderName::from_static("sec-websocket-version"),
+            HeaderValue::from_static("13"),
+        )]);
     }
-    let account = match admit(world, request, bearer) {
-        Ok(account) => account,
+    let index = match admit(world, &request.headers, bearer) {
+        Ok(index) => index,
         Err(refusal) => return refusal,
     };
+    let account = &world.script.accounts[index];
     match (&request.method, path) {
-        (&Method::POST, "/codex/responses") => {
-            model_call(world, request, account, Call::Responses, now)
+        (&Method::GET, "/codex/responses") if upgrade => {
+            responses::handshake(world, index, &request.headers, now)
         }
-        (&Method::POST, "/codex/responses/compact") => {
-            model_call(world, request, account, Call::Compact, now)
+        (&Method::POST, "/codex/responses") => match ModelRequest::of_post(request) {
+            Some(model_request) => {
+                request.asks_for = Some(model_request.asks_for());
+                let created = responses::create(world, index, &model_request, now);
+                request.refused = created.refused;
+                created.outcome
+            }
+            None => Outcome::json(
+                StatusCode::BAD_REQUEST,
+                &json!({"detail": "The body is no JSON object"}),
+            ),
+        },
+        (&Method::GET, "/codex/models") => models(account),
+        (&Method::GET, "/wham/usage" | "/codex/usage") => usage::usage(account, now),
+        (&Method::GET, "/wham/accounts/check") => accounts_check(account),
+        (&Method::GET, "/wham/rate-limit-reset-credits") => usage::banked(account, now),
+        (&Method::POST, "/wham/rate-limit-reset-credits/consume") => {
+            usage::redeem(&mut world.script.accounts[index], &request.body, now)
         }
-        (&Method::GET, "/codex/models") => Outcome::json(StatusCode::OK, &json!({"models": []})),
-        (&Method::GET, "/wham/usage" | "/codex/usage") => {
-            usage(&world.script.accounts[account], now)
-        }
-        (&Method::GET, "/wham/accounts/check") => accounts_check(&world.script.accounts[account]),
         _ => not_found(),
     }
 }
 
-/// The index of the account that asks, or the 401 it gets. The index is that of an account in the script.
-fn admit(world: &World, request: &Seen, bearer: Bearer) -> Result<usize, Outcome> {
+/// The index of the account that asks, or the refusal it gets. The index is that of an account in the script.
+fn admit(world: &World, head: &HeaderMap, bearer: Bearer) -> Result<usize, Outcome> {
     let index = match bearer {
         Bearer::Good(index) => index,
         Bearer::Expired(_) => return Err(expired()),
@@ -76,130 +84,75 @@ fn admit(world: &World, request: &Seen, bearer: Bearer) -> Result<usize, Outcome
         }
     };
     let account = world.script.accounts.get(index).ok_or_else(invalidated)?;
-    if request.header("chatgpt-account-id") == Some(&account.account_id) {
-        Ok(index)
-    } else {
-        Err(error(
-            StatusCode::UNAUTHORIZED,
-            "invalid_request_error",
-            "account_mismatch",
-            "ChatGPT-Account-Id is not the account of the token",
-        ))
+    let says = |name: &str, value: &str| {
+        head.get(name)
+            .is_some_and(|header| header.as_bytes() == value.as_bytes())
+    };
+    if !says("chatgpt-account-id", &account.account_id) {
+        return Err(wrong_workspace());
+    }
+    match account.residency.as_deref() {
+        None | Some("no_constraint") => Ok(index),
+        Some(place) if says("x-openai-internal-codex-residency", place) => Ok(index),
+        Some(_) => Err(wrong_region()),
     }
 }
 
-fn model_call(
-    world: &mut World,
-    request: &Seen,
-    index: usize,
-    call: Call,
-    now: SystemTime,
-) -> Outcome {
-    let mut scene = world.scene(Some(index), now);
-    scene.model = model(request);
-    let turn_state = world.script.turn_state;
-    let account = &mut world.script.accounts[index];
-    let answer =
-        (account.next.pop_front()).unwrap_or_else(|| account.standing.answer(&scene.model, now));
-    render(&answer, &scene, |text| {
-        let own = account
-            .text
-            .clone()
-            .unwrap_or_else(|| format!("answered by {}", account.email));
-        let text = text.unwrap_or(&own);
-        let mut headers = usage_headers(&scene.plan, scene.windows, now);
-        if turn_state {
-            headers.extend(turn_state_header(&account.account_id, scene.serial));
-        }
-        match call {
-            Call::Responses => {
-                Outcome::events(Turn::new(scene.serial, &scene.model, now).complete(text))
-            }
-            Call::Compact => Outcome::json(StatusCode::OK, &compacted(scene.serial, text, now)),
-        }
-        .with_headers(headers)
-    })
-}
-
-/// The model a request names.
-fn model(request: &Seen) -> String {
-    #[derive(Deserialize)]
-    struct Named {
-        model: String,
-    }
-    serde_json::from_slice(&request.body)
-        .map_or_else(|_| DEFAULT_MODEL.to_owned(), |Named { model }| model)
-}
-
-fn turn_state_header(account_id: &str, serial: u64) -> Option<Field> {
-    let value = HeaderValue::try_from(format!("pretend-turn-{account_id}-{serial}")).ok()?;
-    Some((HeaderName::from_static("x-codex-turn-state"), value))
-}
-
-fn compacted(serial: u64, text: &str, now: SystemTime) -> Value {
-    json!({
-        "id": format!("resp_pretend_{serial}"),
-        "object": "response.compaction",
-        "created_at": unix_seconds(now),
-        "output": [{
-            "id": format!("cmp_pretend_{serial}"),
-            "type": "compaction",
-            "encrypted_content": text,
-        }],
-        "usage": {"input_tokens": 8, "output_tokens": 1, "total_tokens": 9},
-    })
-}
-
-/// What is left, which for a limited account is nothing.
-fn usage(account: &PretendAccount, now: SystemTime) -> Outcome {
-    let mut windows = account.windows;
-    let mut families = json!([]);
-    let limit = account.standing.answer(FAMILY_MODEL, now);
-    if let Answer::Styled { style, resets_in } = limit {
-        if style == Style::ModelFamily {
-            families = json!([{
-                "limit_name": FAMILY_MODEL,
-                "metered_feature": "codex_bengalfox",
-                "rate_limit": rate_limit(used_up(style, Windows::default(), resets_in, now), now),
-            }]);
-        } else if style.is_usage_limit() {
-            windows = used_up(style, windows, resets_in, now);
-        }
-    }
-    Outcome::json(
-        StatusCode::OK,
-        &json!({
-            "user_id": account.user_id,
-            "account_id": account.account_id,
-            "email": account.email,
-            "plan_type": account.plan,
-            "rate_limit": rate_limit(windows, now),
-            "additional_rate_limits": families,
-            "credits": {"has_credits": false, "unlimited": false, "balance": "0"},
-        }),
-    )
-}
-
-fn rate_limit(windows: Windows, now: SystemTime) -> Value {
-    let reached = [windows.primary, windows.secondary]
+/// The models of the account, in the form that Codex reads.
+fn models(account: &PretendAccount) -> Outcome {
+    let asker = asker(account);
+    let models: Vec<Value> = strict::listed(&asker)
         .iter()
-        .flatten()
-        .any(|window| window.used_percent >= 100.0);
+        .enumerate()
+        .map(|(priority, model)| model_json(model, priority))
+        .collect();
+    Outcome::json(StatusCode::OK, &json!({"models": models}))
+        .with_headers(etag(account).into_iter().collect())
+}
+
+fn model_json(model: &str, priority: usize) -> Value {
     json!({
-        "allowed": !reached,
-        "limit_reached": reached,
-        "primary_window": windows.primary.map(|window| window_json(window, now)),
-        "secondary_window": windows.secondary.map(|window| window_json(window, now)),
+        "slug": model,
+        "display_name": model,
+        "description": "A pretend model",
+        "default_reasoning_level": "medium",
+        "supported_reasoning_levels": [{"effort": "medium", "description": "as it comes"}],
+        "shell_type": "shell_command",
+        "visibility": "list",
+        "supported_in_api": true,
+        "priority": priority,
+        "availability_nux": null,
+        "upgrade": null,
+        "base_instructions": "You are a pretend coding agent.",
+        "supports_reasoning_summaries": true,
+        "default_reasoning_summary": "auto",
+        "support_verbosity": true,
+        "default_verbosity": "low",
+        "apply_patch_tool_type": "freeform",
+        "truncation_policy": {"mode": "tokens", "limit": 10_000},
+        "supports_parallel_tool_calls": true,
+        "context_window": 272_000,
+        "auto_compact_token_limit": null,
+        "experimental_supported_tools": [],
+        "input_modalities": ["text", "image"],
+        "prefer_websockets": true,
     })
 }
 
-fn window_json(window: Window, now: SystemTime) -> Value {
-    json!({
-        "used_percent": window.used_percent,
-        "limit_window_seconds": window.minutes * 60,
-        "reset_after_seconds": seconds_until(window.resets_at, now),
-        "reset_at": unix_seconds(window.resets_at),
-    })
+/// The account as what is strict looks at it. Its key is its workspace's.
+pub(super) fn asker(account: &PretendAccount) -> Asker<'_> {
+    Asker {
+        org: &account.account_id,
+        plan: &account.plan,
+        models: account.models.as_deref(),
+        lite: account.lite,
+    }
+}
+
+/// `x-models-etag`, on which Codex asks for the models anew when it changes.
+pub(super) fn etag(account: &PretendAccount) -> Option<Field> {
+    let value = HeaderValue::try_from(strict::etag(&asker(account))).ok()?;
+    Some((HeaderName::from_static("x-models-etag"), value))
 }
 
 /// Codex asks this before its first turn and wants to find its account in the answer.

@@ -2,8 +2,8 @@
 //!
 //! Rules and state only. Requests and answers are `issuer`'s, the look of a token is `token`'s.
 
+use super::account::PretendAccount;
 use super::clock::after;
-use super::script::PretendAccount;
 use super::token::{Mint, Tokens};
 use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
 use std::collections::HashMap;

@@ -3,11 +3,13 @@
 //! Stricter than it needs to be: a request that lacks what both clients send is refused with the reason, since nobody
 //! knows that the real issuer would forgive it. Which tokens are good is for `grant` to say.
 
-use super::answer::Answer;
+use super::account::PretendAccount;
+use super::answer::{Answer, TokenAnswer};
 use super::grant::{Code, Refusal};
-use super::render::{error, render};
-use super::reply::{Outcome, not_found};
-use super::script::{Consent, Interval, PretendAccount, TokenAnswer};
+use super::outcome::{Outcome, not_found};
+use super::refused::error;
+use super::render::render;
+use super::script::{Consent, Interval};
 use super::seen::Seen;
 use super::token::{CLIENT_ID, Tokens};
 use super::world::World;

@@ -18,26 +18,43 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod account;
 mod answer;
 mod backend;
+mod blob;
 mod clock;
+mod events;
+mod frames;
 mod grant;
+mod headers;
 mod issuer;
+mod limits;
+mod model;
+mod outcome;
+mod refused;
 mod render;
 mod reply;
+mod request;
+mod responses;
 mod route;
 mod script;
 mod seen;
 mod server;
-mod sse;
+mod shared;
+mod socket;
+mod streams;
+mod strict;
+mod style;
 mod token;
+mod usage;
 mod world;
 
-pub use answer::{Answer, DEAD_TOKEN_CODES, ErrorShape, Style, UnknownStyle};
+pub use account::{BankedReset, Budget, Credits, PretendAccount, Standing, Window, Windows};
+pub use answer::{Answer, DEAD_TOKEN_CODES, ErrorShape, Progress, TokenAnswer};
 pub use script::{
-    Consent, Device, Interval, PretendAccount, Script, Standing, TokenAnswer, TokenReply, Window,
-    Windows,
+    Blobs, Consent, Delivery, Device, Foreign, Interval, Reason, Script, Socket, TokenReply,
 };
-pub use seen::Seen;
+pub use seen::{Refused, Seen};
 pub use server::Pretend;
+pub use style::{Style, UnknownStyle};
 pub use token::Tokens;

@@ -1,12 +1,11 @@
-//! What goes on the wire in the end: a reply whose body can stop half-way, or no reply at all.
+//! What goes on the wire in the end: a reply whose body can stop half-way.
 //!
 //! Knows HTTP and nothing of accounts or limits.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
-use serde_json::{Value, json};
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -18,71 +17,6 @@ use tokio::time::{Instant, Sleep, sleep};
 /// A header field.
 pub(super) type Field = (HeaderName, HeaderValue);
 
-/// What becomes of a request.
-pub(super) enum Outcome {
-    /// It is answered.
-    Reply(Reply),
-    /// The connection gets these bytes, if any, in place of a response, and is closed.
-    Hangup(Bytes),
-    /// Nothing, for as long as the client waits.
-    Silence,
-}
-
-impl Outcome {
-    /// A JSON body.
-    pub(super) fn json(status: StatusCode, body: &Value) -> Self {
-        Self::whole(status, "application/json", body.to_string())
-    }
-
-    /// A body in one piece.
-    pub(super) fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut reply = Reply::new(status, vec![body.into()]);
-        reply
-            .headers
-            .push((CONTENT_TYPE, HeaderValue::from_static(kind)));
-        Self::Reply(reply)
-    }
-
-    /// A body in chunks, each of them one server-sent event.
-    pub(super) fn events(chunks: Vec<Bytes>) -> Self {
-        let mut reply = Reply::new(StatusCode::OK, chunks);
-        reply.length = None;
-        reply.headers.push((
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/event-stream; charset=utf-8"),
-        ));
-        Self::Reply(reply)
-    }
-
-    /// Adds header fields, if there is a reply to add them to.
-    pub(super) fn with_headers(mut self, headers: Vec<Field>) -> Self {
-        if let Self::Reply(reply) = &mut self {
-            reply.headers.extend(headers);
-        }
-        self
-    }
-
-    /// Stops the body in the middle: at half its chunks, or half its bytes where it is one chunk.
-    pub(super) fn cut(mut self, end: End) -> Self {
-        if let Self::Reply(reply) = &mut self {
-            match reply.chunks.as_mut_slice() {
-                [only] => only.truncate(only.len() / 2),
-                chunks => {
-                    let half = chunks.len() / 2;
-                    reply.chunks.truncate(half);
-                }
-            }
-            reply.end = end;
-        }
-        self
-    }
-}
-
-/// 404, in the words of the real backend.
-pub(super) fn not_found() -> Outcome {
-    Outcome::json(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"}))
-}
-
 /// A response that is to be sent.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -91,6 +25,8 @@ pub(super) struct Reply {
     /// What `Content-Length` says; `None`: the body is a stream.
     length: Option<u64>,
     end: End,
+    /// How long the body waits for its first chunk.
+    pub(super) silence: Duration,
 }
 
 impl Reply {
@@ -106,7 +42,45 @@ impl Reply {
             chunks,
             length,
             end: End::Clean,
+            silence: Duration::ZERO,
         }
+    }
+
+    /// A body whose length nobody is told.
+    pub(super) fn stream(status: StatusCode, chunks: Vec<Bytes>, end: End) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            chunks,
+            length: None,
+            end,
+            silence: Duration::ZERO,
+        }
+    }
+
+    /// The head behind which the connection is a WebSocket.
+    pub(super) fn upgrade(headers: Vec<Field>) -> Self {
+        Self {
+            headers,
+            ..Self::new(StatusCode::SWITCHING_PROTOCOLS, Vec::new())
+        }
+    }
+
+    /// Stops the body in the middle: at half its chunks, or half its bytes where it is one chunk.
+    pub(super) fn cut(&mut self, end: End) {
+        match self.chunks.as_mut_slice() {
+            [only] => only.truncate(only.len() / 2),
+            chunks => {
+                let half = chunks.len() / 2;
+                self.chunks.truncate(half);
+            }
+        }
+        self.end = end;
+    }
+
+    /// The whole body, as far as it is to be sent.
+    pub(super) fn body(&self) -> Vec<u8> {
+        self.chunks.concat()
     }
 
     /// The response for hyper, whose body waits `pace` before each chunk but the first.
@@ -115,7 +89,7 @@ impl Reply {
             rest: self.chunks.into_iter(),
             length: self.length,
             pace,
-            timer: None,
+            timer: (!self.silence.is_zero()).then(|| Box::pin(sleep(self.silence))),
             end: self.end,
             flushed: false,
         });
@@ -143,7 +117,7 @@ pub(super) struct Chunks {
     rest: std::vec::IntoIter<Bytes>,
     length: Option<u64>,
     pace: Duration,
-    /// Made once, when the second chunk is due, and set anew for each one after it.
+    /// What the next chunk waits for; set anew for each one after the first.
     timer: Option<Pin<Box<Sleep>>>,
     end: End,
     flushed: bool,

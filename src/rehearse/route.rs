@@ -4,8 +4,9 @@
 
 use super::answer::Answer;
 use super::grant::Bearer;
+use super::outcome::{Outcome, not_found};
 use super::render::render;
-use super::reply::{Outcome, not_found};
+use super::request::session;
 use super::seen::Seen;
 use super::world::World;
 use super::{backend, issuer};
@@ -28,6 +29,7 @@ pub(super) fn act(world: &mut World, request: &mut Seen) -> Act {
     let bearer =
         bearer_token(request).map_or(Bearer::Unknown, |token| world.grants.bearer(token, now));
     request.account = bearer.account();
+    request.session = session(&request.headers);
 
     let delay = world.script.delays.get(&request.path).copied();
     let scripted = world.script.answers_at.get(&request.path).cloned();
@@ -42,9 +44,9 @@ pub(super) fn act(world: &mut World, request: &mut Seen) -> Act {
     }
 }
 
-fn endpoint(world: &mut World, request: &Seen, bearer: Bearer, now: SystemTime) -> Outcome {
-    let path = request.path.as_str();
-    match (&request.method, path) {
+fn endpoint(world: &mut World, request: &mut Seen, bearer: Bearer, now: SystemTime) -> Outcome {
+    let path = request.path.clone();
+    match (&request.method, path.as_str()) {
         (&Method::GET, "/oauth/authorize") => issuer::authorize(world, request),
         (&Method::POST, "/oauth/token") => issuer::token(world, request, now),
         (&Method::POST, "/oauth/revoke") => issuer::revoke(world, request),

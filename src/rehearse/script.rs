@@ -2,8 +2,8 @@
 //!
 //! Plain data with public fields, so that a test says what it means. Nothing here serves a request.
 
-use super::answer::{Answer, Style};
-use super::clock::after;
+use super::account::PretendAccount;
+use super::answer::{Answer, TokenAnswer};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
 
@@ -40,8 +40,14 @@ pub struct Script {
     pub delays: BTreeMap<String, Duration>,
     /// The time between two chunks of a streamed answer.
     pub pace: Duration,
-    /// Sends `x-codex-turn-state`, which belongs to the account that answers (PROTOCOL §6).
-    pub turn_state: bool,
+    /// Whether accounts can read what another one sealed.
+    pub blobs: Blobs,
+    /// How what an account can't read is refused.
+    pub foreign: Foreign,
+    /// How long a compaction is silent before its first event.
+    pub compaction_silence: Duration,
+    /// The WebSocket.
+    pub socket: Socket,
     /// Keeps every request for [`Pretend::seen`](super::Pretend::seen). Off, a benchmark can run for as long as it likes.
     pub remember: bool,
     /// What time it is, for issuer and backend, if their clock stands still: where a time is shown. `None`: the real time.
@@ -91,174 +97,12 @@ impl Default for Script {
             answers_at: BTreeMap::new(),
             delays: BTreeMap::new(),
             pace: Duration::ZERO,
-            turn_state: false,
+            blobs: Blobs::Bound,
+            foreign: Foreign::default(),
+            compaction_silence: Duration::ZERO,
+            socket: Socket::default(),
             remember: true,
             stopped_at: None,
-        }
-    }
-}
-
-/// One pretend account.
-#[derive(Clone, Debug)]
-pub struct PretendAccount {
-    /// Claim `chatgpt_account_id`, and what the header `ChatGPT-Account-Id` must say.
-    pub account_id: String,
-    /// Claim `chatgpt_user_id`. Two seats of one team differ only here and in the email.
-    pub user_id: String,
-    /// Claim `email`.
-    pub email: String,
-    /// Claim `chatgpt_plan_type`, and the plan in every answer.
-    pub plan: String,
-    /// Claim `chatgpt_compute_residency`, where there is one.
-    pub residency: Option<String>,
-    /// What a good answer says; `answered by EMAIL` where this is `None`.
-    pub text: Option<String>,
-    /// The answers to the next model requests, one after the other, before [`standing`](Self::standing) counts.
-    pub next: VecDeque<Answer>,
-    /// The answer to every other model request.
-    pub standing: Standing,
-    /// The usage windows, while the account is not limited.
-    pub windows: Windows,
-    /// What every refresh of this account's token meets; `None`: it is granted.
-    pub refresh: Option<TokenAnswer>,
-}
-
-impl PretendAccount {
-    /// A Plus account `account-NAME` of `user-NAME`, `NAME@example.com`, with a little of both windows used.
-    pub fn named(name: &str) -> Self {
-        Self::named_at(SystemTime::now(), name)
-    }
-
-    fn named_at(now: SystemTime, name: &str) -> Self {
-        Self {
-            account_id: format!("account-{name}"),
-            user_id: format!("user-{name}"),
-            email: format!("{name}@example.com"),
-            plan: "plus".into(),
-            residency: None,
-            text: None,
-            next: VecDeque::new(),
-            standing: Standing::Good,
-            windows: Windows {
-                primary: Some(Window {
-                    minutes: Window::SHORT_MINUTES,
-                    used_percent: 12.5,
-                    resets_at: after(now, 3 * HOUR),
-                }),
-                secondary: Some(Window {
-                    minutes: Window::WEEKLY_MINUTES,
-                    used_percent: 31.0,
-                    resets_at: after(now, 88 * HOUR),
-                }),
-            },
-            refresh: None,
-        }
-    }
-
-    /// Whether it is scripted to be limited until some time.
-    pub fn is_limited(&self) -> bool {
-        matches!(self.standing, Standing::LimitedUntil { .. })
-    }
-
-    /// Limits the account from now on, in this style, and lifts the limit by itself when the time is over.
-    pub fn limit(&mut self, resets_in: Duration, style: Style) {
-        self.limit_at(SystemTime::now(), resets_in, style);
-    }
-
-    /// The same, counted from `now`.
-    pub fn limit_at(&mut self, now: SystemTime, resets_in: Duration, style: Style) {
-        self.standing = Standing::LimitedUntil {
-            until: after(now, resets_in),
-            style,
-            model: None,
-        };
-    }
-}
-
-/// How an account answers once its one-shot answers are used up.
-#[derive(Clone, Debug, Default)]
-pub enum Standing {
-    /// With its text.
-    #[default]
-    Good,
-    /// With the same answer, always.
-    Always(Answer),
-    /// With a limit until a point in time, which the answers name as their reset; afterwards with its text again.
-    LimitedUntil {
-        /// When the limit ends.
-        until: SystemTime,
-        /// How the answers look.
-        style: Style,
-        /// The one model it is for; `None`: all of them. A body that is compressed names no model.
-        model: Option<String>,
-    },
-}
-
-impl Standing {
-    /// The answer to a request for `model` at `now`.
-    pub(super) fn answer(&self, model: &str, now: SystemTime) -> Answer {
-        match self {
-            Self::Good => Answer::Good(None),
-            Self::Always(answer) => answer.clone(),
-            Self::LimitedUntil {
-                until,
-                style,
-                model: only,
-            } => match until.duration_since(now) {
-                Ok(resets_in)
-                    if !resets_in.is_zero() && only.as_deref().is_none_or(|only| only == model) =>
-                {
-                    Answer::Styled {
-                        style: *style,
-                        resets_in,
-                    }
-                }
-                _ => Answer::Good(None),
-            },
-        }
-    }
-}
-
-/// The two slots in which the backend reports usage. What a slot holds goes by [`Window::minutes`]: weekly is seen as
-/// primary (PROTOCOL §4).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Windows {
-    /// The first slot, most often the five hours.
-    pub primary: Option<Window>,
-    /// The second slot, most often the week.
-    pub secondary: Option<Window>,
-}
-
-/// One usage window.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Window {
-    /// Its length: 300 for the five hours, 10080 for the week.
-    pub minutes: u64,
-    /// How much of it is used, 0 to 100, with decimals.
-    pub used_percent: f64,
-    /// When it starts again.
-    pub resets_at: SystemTime,
-}
-
-impl Window {
-    pub(super) const SHORT_MINUTES: u64 = 300;
-    pub(super) const WEEKLY_MINUTES: u64 = 10_080;
-
-    /// The five-hour window.
-    pub fn short(used_percent: f64, resets_in: Duration) -> Self {
-        Self {
-            minutes: Self::SHORT_MINUTES,
-            used_percent,
-            resets_at: after(SystemTime::now(), resets_in),
-        }
-    }
-
-    /// The weekly window.
-    pub fn weekly(used_percent: f64, resets_in: Duration) -> Self {
-        Self {
-            minutes: Self::WEEKLY_MINUTES,
-            used_percent,
-            resets_at: after(SystemTime::now(), resets_in),
         }
     }
 }
@@ -355,12 +199,72 @@ impl Default for TokenReply {
     }
 }
 
-/// What the token endpoint does with a request.
+/// Whether an account can read the encrypted items of another (PROTOCOL-SWITCH §0).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Blobs {
+    /// It can't, as seen until June 2026.
+    #[default]
+    Bound,
+    /// It can, as seen in September 2026. What was altered, or stands under another id, is refused all the same.
+    Portable,
+}
+
+/// How an item that the account can't read is refused (PROTOCOL-SWITCH §1, E1 to E5 and E14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// What is said to be wrong.
+    pub reason: Reason,
+    /// How it is put.
+    pub delivery: Delivery,
+    /// Leaves the code out: `"code": null`.
+    pub codeless: bool,
+}
+
+/// What is said to be wrong with an encrypted item of another account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reason {
+    /// E2: it could not be decrypted. The commonest one.
+    #[default]
+    Key,
+    /// E1: it is another organization's.
+    Organization,
+    /// E5: nothing.
+    Unsaid,
+}
+
+/// How a refusal is put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// As a 400; over a WebSocket as an `error` frame with that status.
+    #[default]
+    Status,
+    /// As a 200 whose stream fails after `response.created`.
+    Failed,
+    /// As a 200 with an `error` event of status 400.
+    Event,
+}
+
+/// How the backend's WebSocket behaves (PROTOCOL-WEBSOCKET).
 #[derive(Clone, Debug)]
-pub enum TokenAnswer {
-    /// Answers so without carrying the request out: no code and no token is used up. [`Answer::Good`] is an empty object.
-    Refuse(Answer),
-    /// Carries the request out, using up what it brought, and answers so. With [`Answer::Good`] that is an ordinary
-    /// grant; with anything else the new tokens are lost on the way, or a part of them.
-    Grant(Answer),
+pub struct Socket {
+    /// Whether there is one; otherwise an upgrade is answered 426.
+    pub offered: bool,
+    /// Refuses an account that is limited at the handshake already; otherwise its first request meets the limit.
+    pub limits_at_handshake: bool,
+    /// How old a connection may get before its next request is refused.
+    pub max_age: Duration,
+    /// The length of a message, in bytes, from which on the connection is closed with 1009.
+    pub max_message: usize,
+}
+
+impl Default for Socket {
+    /// Offered; 60 minutes; 16 MiB.
+    fn default() -> Self {
+        Self {
+            offered: true,
+            limits_at_handshake: false,
+            max_age: HOUR,
+            max_message: 16 << 20,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,14 +25,46 @@ pub struct Seen {
     pub body_length: usize,
     /// The index of the account whose access token the request carries, good or not.
     pub account: Option<usize>,
-    /// The status it was answered with; `None` before that, and where there is no answer.
+    /// The session it is of, as the clients name it.
+    pub session: Option<String>,
+    /// What a request to the model asks for: the same number for a request that is sent again.
+    pub asks_for: Option<u64>,
+    /// What it was refused for, where it was a refusal by PROTOCOL-SWITCH.
+    pub refused: Option<Refused>,
+    /// The number of the WebSocket that it came by as a frame.
+    pub socket: Option<u64>,
+    /// The status it was answered with; `None` before that, and where there is no answer. That of a frame is 200 where
+    /// events are the answer.
     pub status: Option<u16>,
+}
+
+/// What a refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The request: no account takes it.
+    Request,
+    /// The model, which this account does not have.
+    Model,
+    /// An encrypted item that this account can't read.
+    Foreign,
+    /// The same in the output of a tool or the message of an agent: noticed once the response has begun.
+    ForeignOutput,
 }
 
 impl Seen {
     /// Whether it is a request for this path with this method.
     pub fn is(&self, method: &str, path: &str) -> bool {
         self.method == method && self.path == path
+    }
+
+    /// Whether it asks the model for something: by a POST, or by a frame.
+    pub fn asks_the_model(&self) -> bool {
+        self.asks_for.is_some()
+    }
+
+    /// The method that frames of a WebSocket have here.
+    pub(super) fn frame_method() -> Method {
+        Method::from_bytes(b"WEBSOCKET").unwrap_or(Method::GET)
     }
 
     /// A header field, if it is there and is text.
@@ -86,6 +119,24 @@ impl Log {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         true
+    }
+
+    /// The most requests that were made for one and the same thing of which an account could not read something.
+    pub(super) fn most_for_one_refusal(&self) -> usize {
+        let seen = self.lock();
+        let is_foreign =
+            |one: &Seen| matches!(one.refused, Some(Refused::Foreign | Refused::ForeignOutput));
+        let refused: HashSet<_> = seen
+            .iter()
+            .filter(|one| is_foreign(one))
+            .map(|one| (&one.session, one.asks_for))
+            .collect();
+        let requests = |what| {
+            seen.iter()
+                .filter(|one| (&one.session, one.asks_for) == what)
+                .count()
+        };
+        refused.into_iter().map(requests).max().unwrap_or(0)
     }
 
     /// A test that panics inside `wait_for` must not take the server with it.

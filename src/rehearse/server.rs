@@ -3,10 +3,13 @@
 //! Reads requests whole, has them carried out, and sends what came of it. Knows no endpoint.
 
 use super::clock::unix_millis;
-use super::reply::{Chunks, Outcome};
+use super::frames::{self, Opened};
+use super::outcome::Outcome;
+use super::reply::{Chunks, Reply};
 use super::route;
 use super::script::Script;
-use super::seen::{Log, Seen};
+use super::seen::Seen;
+use super::shared::Shared;
 use super::token::Tokens;
 use super::world::World;
 use bytes::{Bytes, BytesMut};
@@ -21,7 +24,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use tokio::io::AsyncWriteExt as _;
@@ -41,18 +44,6 @@ pub struct Pretend {
     thread: Option<JoinHandle<()>>,
 }
 
-struct Shared {
-    world: Mutex<World>,
-    log: Log,
-}
-
-impl Shared {
-    /// A test that panics inside `change` must not take the server with it.
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl Pretend {
     /// Serves this script on a free port of 127.0.0.1. Connections are accepted from when this returns.
     ///
@@ -65,10 +56,7 @@ impl Pretend {
             .build()?;
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let origin = format!("http://{}", listener.local_addr()?);
-        let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(script, origin.clone())),
-            log: Log::default(),
-        });
+        let shared = Arc::new(Shared::new(World::new(script, origin.clone())));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("pretend".into()).spawn({
             let shared = Arc::clone(&shared);
@@ -106,6 +94,11 @@ impl Pretend {
     #[must_use]
     pub fn wait_for(&self, timeout: Duration, enough: impl FnMut(&[Seen]) -> bool) -> bool {
         self.shared.log.wait_for(timeout, enough)
+    }
+
+    /// The most requests that were made for one and the same thing of which an account could not read something.
+    pub fn most_for_one_refusal(&self) -> usize {
+        self.shared.log.most_for_one_refusal()
     }
 
     /// Logs an account in without the way through the browser. `None` if the script has no account with this index.
@@ -176,10 +169,16 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     // Only a matter of speed, so a failure is no reason to refuse the connection.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| Box::pin(answer(Arc::clone(&shared), request)));
+    let opened = Arc::new(Mutex::new(None));
+    let service =
+        service_fn(|request| Box::pin(answer(Arc::clone(&shared), Arc::clone(&opened), request)));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let end = poll_fn(|context| connection.poll_without_shutdown(context)).await;
-    let mut stream = connection.into_parts().io.into_inner();
+    let parts = connection.into_parts();
+    let mut stream = parts.io.into_inner();
+    if let Some(opened) = take(&opened) {
+        return frames::serve(stream, parts.read_buf.to_vec(), opened, Arc::clone(&shared)).await;
+    }
     if let Some(Hangup(bytes)) = end
         .as_ref()
         .err()
@@ -192,55 +191,80 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.shutdown().await;
 }
 
+/// Where a request that opens a WebSocket leaves it for its connection.
+type Slot = Mutex<Option<Opened>>;
+
+fn take(slot: &Slot) -> Option<Opened> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 async fn answer(
     shared: Arc<Shared>,
+    slot: Arc<Slot>,
     request: Request<Incoming>,
 ) -> Result<Response<Chunks>, Hangup> {
     let (head, body) = request.into_parts();
-    let (body, body_length) = read(body).await?;
+    let body = read(body).await?;
     let mut seen = Seen {
         at: unix_millis(SystemTime::now()),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         method: head.method,
         headers: head.headers,
+        body_length: body.len(),
         body,
-        body_length,
         account: None,
+        session: None,
+        asks_for: None,
+        refused: None,
+        socket: None,
         status: None,
     };
     // Carried out before it is seen, so that who waits for a request finds its effects.
     let act = route::act(&mut shared.world(), &mut seen);
+    seen.body.truncate(KEPT_BODY);
+    let opens = matches!(act.outcome, Outcome::Upgrade(_));
+    let kept = opens.then(|| seen.clone());
     let place = act.remember.then(|| shared.log.push(seen));
     if !act.delay.is_zero() {
         tokio::time::sleep(act.delay).await;
     }
-    match act.outcome {
-        Outcome::Reply(reply) => {
-            if let Some(place) = place {
-                shared.log.answered(place, reply.status.as_u16());
+    let reply = match act.outcome {
+        Outcome::Reply(reply) => reply,
+        Outcome::Events(stream) => stream.into_reply().ok_or(Hangup(Bytes::new()))?,
+        Outcome::Upgrade(headers) => {
+            if let Some(request) = kept
+                && let Some(account) = request.account
+            {
+                let number = shared.count_socket();
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(Opened {
+                    account,
+                    request,
+                    number,
+                });
             }
-            Ok(reply.into_response(act.pace))
+            Reply::upgrade(headers)
         }
-        Outcome::Hangup(bytes) => Err(Hangup(bytes)),
-        Outcome::Silence => std::future::pending().await,
+        Outcome::Hangup(bytes) => return Err(Hangup(bytes)),
+        Outcome::Silence => return std::future::pending().await,
+    };
+    if let Some(place) = place {
+        shared.log.answered(place, reply.status.as_u16());
     }
+    Ok(reply.into_response(act.pace))
 }
 
-/// The beginning of a body and the length of the whole of it.
-async fn read(mut body: Incoming) -> Result<(Bytes, usize), Hangup> {
+/// The whole of a body.
+async fn read(mut body: Incoming) -> Result<Bytes, Hangup> {
     let mut kept = BytesMut::new();
-    let mut length = 0;
     while let Some(frame) = body.frame().await {
         // A body that breaks off gets no answer.
         let frame = frame.map_err(|_| Hangup(Bytes::new()))?;
         if let Ok(data) = frame.into_data() {
-            length += data.len();
-            let room = KEPT_BODY - kept.len();
-            kept.extend_from_slice(data.get(..room).unwrap_or(&data));
+            kept.extend_from_slice(&data);
         }
     }
-    Ok((kept.freeze(), length))
+    Ok(kept.freeze())
 }
 
 /// The connection is to be closed, with these bytes before.

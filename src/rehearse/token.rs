@@ -2,8 +2,8 @@
 //!
 //! Writes tokens and never reads one. Whether a token is good is known to `grant`, by its text.
 
+use super::account::PretendAccount;
 use super::clock::{after, unix_seconds};
-use super::script::PretendAccount;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};

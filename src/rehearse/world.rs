@@ -2,9 +2,10 @@
 //!
 //! State only. What a request does to it is for `issuer` and `backend` to say.
 
+use super::account::{Credits, Windows};
 use super::grant::Grants;
 use super::render::Scene;
-use super::script::{Script, Windows};
+use super::script::Script;
 use std::time::SystemTime;
 
 pub(super) struct World {
@@ -37,6 +38,7 @@ impl World {
         Scene {
             plan: account.map_or_else(|| "plus".to_owned(), |account| account.plan.clone()),
             windows: account.map_or_else(Windows::default, |account| account.windows),
+            credits: account.map_or_else(Credits::default, |account| account.credits.clone()),
             model: String::new(),
             serial: self.serial,
             now,

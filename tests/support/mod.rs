@@ -18,6 +18,7 @@ pub(crate) mod people;
 pub(crate) mod picture;
 pub(crate) mod pretend;
 pub(crate) mod relay;
+pub(crate) mod request;
 pub(crate) mod server;
 pub(crate) mod shown;
 pub(crate) mod stage;

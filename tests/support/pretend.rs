@@ -1,11 +1,46 @@
 //! A home whose commands talk to the pretend issuer and backend.
 
+use std::ops::Deref;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codex_accounts::rehearse::{Pretend, Script};
 use serde_json::{Value, json};
 
 use super::{Home, accounts};
+
+/// The most requests that may be made for one thing of which an account could not read something: as it was written,
+/// as the maker of that or without it, and without a summary too (PROTOCOL-SWITCH, rule 2).
+const MOST_FOR_ONE_REFUSAL: usize = 3;
+
+/// The pretend servers of a test. A test fails in the end if its commands asked on and on for what was refused.
+pub(crate) struct Servers(Pretend);
+
+impl From<Pretend> for Servers {
+    fn from(pretend: Pretend) -> Self {
+        Self(pretend)
+    }
+}
+
+impl Deref for Servers {
+    type Target = Pretend;
+
+    fn deref(&self) -> &Pretend {
+        &self.0
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        // A test that failed already says more by that.
+        if !std::thread::panicking() {
+            let most = self.0.most_for_one_refusal();
+            assert!(
+                most <= MOST_FOR_ONE_REFUSAL,
+                "{most} requests for one refusal"
+            );
+        }
+    }
+}
 
 impl Home {
     /// Points the commands at these servers, whose time is the real one.
@@ -17,9 +52,9 @@ impl Home {
 
     /// Starts servers with this script and puts a store there in which all of its accounts are
     /// logged in.
-    pub(crate) fn with_servers(&mut self, script: Script) -> Pretend {
+    pub(crate) fn with_servers(&mut self, script: Script) -> Servers {
         let count = script.accounts.len();
-        let pretend = Pretend::start(script).expect("the pretend servers start");
+        let pretend = Servers::from(Pretend::start(script).expect("the pretend servers start"));
         self.use_servers(&pretend);
         self.write_store(&accounts::store(
             (0..count).map(|index| logged_in(&pretend, index)),

@@ -4,13 +4,15 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use codex_accounts::rehearse::{Answer, Pretend, Script, Seen, Standing, Style};
+use codex_accounts::rehearse::{Answer, Script, Seen, Standing, Style};
 use http::{HeaderMap, StatusCode};
 use nix::unistd::Pid;
 use serde_json::Value;
 use ureq::typestate::WithBody;
 
 use super::Home;
+use super::pretend::Servers;
+use super::request;
 use super::server::Server;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -18,7 +20,7 @@ pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 /// A relay in front of the pretend backend, and a client that knows its key.
 pub(crate) struct Setting {
     pub(crate) home: Home,
-    pub(crate) pretend: Pretend,
+    pub(crate) pretend: Servers,
     pub(crate) relay: Server,
 }
 
@@ -36,11 +38,11 @@ impl Setting {
         Self::of(home, pretend, args)
     }
 
-    pub(crate) fn of(home: Home, pretend: Pretend, args: &[&str]) -> Self {
+    pub(crate) fn of(home: Home, pretend: impl Into<Servers>, args: &[&str]) -> Self {
         let relay = home.serve("codex-proxy", args);
         Self {
             home,
-            pretend,
+            pretend: pretend.into(),
             relay,
         }
     }
@@ -60,8 +62,7 @@ impl Setting {
     }
 
     pub(crate) fn ask_for(&self, model: &str) -> Got {
-        let body = format!(r#"{{"model":"{model}","stream":true,"input":[]}}"#);
-        self.send("/responses", &[], &body)
+        self.send("/responses", &[], &request::question_for(model))
     }
 
     pub(crate) fn send(&self, path: &str, headers: &[(&str, &str)], body: &str) -> Got {

@@ -23,7 +23,10 @@ pub(super) fn ask(shell: &Shell, question: &str) -> Result<Code, Error> {
     let relay = Endpoint::parse(ADDRESS_SETTING, &setting(ADDRESS_SETTING)?)?;
     let bearer = HeaderValue::try_from(format!("Bearer {}", setting(KEY_SETTING)?))
         .map_err(|_| Error::new(Code::Config, format!("{KEY_SETTING} is no key")))?;
-    let body = json!({"model": "gpt-5.5", "stream": true, "store": false, "input": question});
+    let body = json!({
+        "model": "gpt-5.5", "stream": true, "store": false, "instructions": "Be brief.",
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": question}]}],
+    });
     let request = Request::post(relay.at("/responses"))
         .header(CONTENT_TYPE, "application/json")
         .header(AUTHORIZATION, bearer)
