@@ -64,6 +64,18 @@ fn no_module_reaches_up() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+#[test]
+fn every_change_of_a_store_is_one_that_logs_a_switch() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let calls = |path: &PathBuf| {
+        let text = fs::read_to_string(path).expect("a source file");
+        without_comments(&text).contains(".transact(")
+    };
+    let mut callers = sources(&root.join("src"));
+    callers.retain(calls);
+    assert_eq!(callers, [root.join("src/store/mod.rs")]);
+}
+
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of sources") {

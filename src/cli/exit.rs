@@ -15,6 +15,7 @@ use crate::net::agent::Unreachable;
 use crate::net::{callback, endpoint};
 use crate::oauth::{device, issuer, login, refresh, usage};
 use crate::store;
+use crate::store::locator::Locator;
 
 /// How a command ends. One that goes on after a failure ends with the highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,7 +261,7 @@ impl Error {
                 of_refresh_hint(error)
             }
             Self::Usage(usage::Error::NotAccepted { store, .. }) => {
-                Some(log_in_again(store.as_deref()))
+                Some(log_in_again(store.as_ref()))
             }
             Self::Endpoint(endpoint::Error::NoRelay { .. }) => {
                 Some("use the address that codex-proxy prints".to_owned())
@@ -272,12 +273,12 @@ impl Error {
 }
 
 /// `store`: the one to log in to, where it is not the usual one.
-fn log_in_again(store: Option<&Path>) -> String {
+fn log_in_again(store: Option<&Locator>) -> String {
     match store {
         None => "log in again with 'codex-accounts add'".to_owned(),
-        Some(path) => format!(
+        Some(at) => format!(
             "log in again with: codex-accounts --store {} add",
-            quoted(path)
+            quoted(at.as_os_str())
         ),
     }
 }
@@ -297,7 +298,7 @@ fn of_refresh(error: &refresh::Error) -> Code {
 fn of_refresh_hint(error: &refresh::Error) -> Option<String> {
     match error {
         refresh::Error::LoginRequired { store, .. } | refresh::Error::Lost { store, .. } => {
-            Some(log_in_again(store.as_deref()))
+            Some(log_in_again(store.as_ref()))
         }
         refresh::Error::Store(source) | refresh::Error::Uncommitted { source, .. } => {
             of_store_hint(source)

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -193,7 +194,7 @@ pub fn cannot_listen(place: impl Display, error: &io::Error) -> Error {
 
 /// Where the accounts are. A relay outlives a store that breaks, but is of no use with one that is
 /// broken when it starts.
-fn usable_accounts(shell: &Shell) -> Result<Box<dyn Store>, Error> {
+fn usable_accounts(shell: &Shell) -> Result<Arc<dyn Store>, Error> {
     let accounts = shell.accounts()?;
     if shell.read(accounts.as_ref())?.accounts.is_empty() {
         return Err(Error::no_accounts());

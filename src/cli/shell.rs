@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 use url::Url;
@@ -16,7 +17,7 @@ use crate::account::{Account, select};
 use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
 use crate::store::lock::Waiting;
-use crate::store::{self, Document, FileStore, Store};
+use crate::store::{self, Document, Store};
 
 /// The environment variable that names the store.
 const STORE_SETTING: &str = "CODEX_ACCOUNTS_FILE";
@@ -29,12 +30,12 @@ pub const LARGEST_INPUT: usize = 64 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a command has around it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Shell {
     name: &'static str,
     quiet: bool,
     clock: Clock,
-    store: FileStore,
+    store: Arc<dyn Store>,
     /// The person named the store, and wants that one or none.
     named: bool,
     /// What they named it with `--store`.
@@ -61,7 +62,7 @@ impl Shell {
             name,
             quiet: common.quiet,
             clock: clock()?,
-            store: FileStore::new(path, waiting),
+            store: store::open(path.into(), waiting),
             named: is_named,
             flag: common.store.clone(),
             waiting,
@@ -74,7 +75,7 @@ impl Shell {
     pub fn silent(&self) -> Self {
         let waiting: Waiting = |_| ();
         Self {
-            store: FileStore::new(self.store.path().to_owned(), waiting),
+            store: store::open(self.store.locator(), waiting),
             waiting,
             ..self.clone()
         }
@@ -115,8 +116,8 @@ impl Shell {
 
     /// The person's store, whether it is there or not.
     #[must_use]
-    pub fn store(&self) -> &FileStore {
-        &self.store
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
     }
 
     /// Where the accounts are: the store, or where there is none and none was named, opencode's own
@@ -124,14 +125,14 @@ impl Shell {
     ///
     /// # Errors
     /// When there is no home directory.
-    pub fn accounts(&self) -> Result<Box<dyn Store>, Error> {
-        if !self.named && !self.store.path().exists() {
+    pub fn accounts(&self) -> Result<Arc<dyn Store>, Error> {
+        if !self.named && !self.store.exists()? {
             let auth = AuthFile::of_person(self.waiting)?;
             if auth.has_login() {
-                return Ok(Box::new(auth));
+                return Ok(Arc::new(auth));
             }
         }
-        Ok(Box::new(self.store.clone()))
+        Ok(Arc::clone(&self.store))
     }
 
     /// The accounts as they are now; none where there is no store.

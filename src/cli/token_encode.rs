@@ -9,7 +9,6 @@ use super::shell::Shell;
 use crate::account::secret::RefreshToken;
 use crate::account::token::{self, Entry};
 use crate::account::{self, AccountId};
-use crate::store::Store;
 
 /// What `--help` says after the options.
 const MORE: &str = "\

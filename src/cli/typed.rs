@@ -1,15 +1,18 @@
 //! Commands as a person types them, for hints and for what mends things.
 
-use std::path::Path;
+use std::ffi::OsStr;
 
 /// A path as one word of a POSIX shell (POSIX 2.2.2).
 #[must_use]
-pub fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+pub fn quoted(path: impl AsRef<OsStr>) -> String {
+    let path = path.as_ref().display();
+    format!("'{}'", path.to_string().replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

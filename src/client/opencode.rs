@@ -1,6 +1,7 @@
 //! opencode (PROTOCOL §5): its `auth.json`, which is the account list of a person who has no store,
 //! and the environment that points it at the proxy.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,10 @@ use crate::account::secret::{AccessToken, RefreshToken, Secret};
 use crate::account::time::UnixMillis;
 use crate::account::token::{self, Entry};
 use crate::account::{Account, AccountId};
-use crate::store::lock::{Lock, Patience, Waiting};
+use crate::store::locator::Locator;
+use crate::store::lock::{Held, Lock, Patience, Waiting};
+use crate::store::scratch::{Scratch, ScratchFile};
+use crate::store::version::Version;
 use crate::store::{self, Absent, Document, Store, commit};
 
 /// opencode's name for the provider that these accounts are of.
@@ -103,9 +107,13 @@ impl AuthFile {
     }
 
     fn missing(&self) -> store::Error {
-        store::Error::Missing {
-            path: self.file.path().to_owned(),
-        }
+        store::Error::Missing { at: self.locator() }
+    }
+
+    fn lock(&self, name: &str, patience: Patience) -> Result<Lock, store::Error> {
+        let path = place(&format!("{name}.lock"))?;
+        commit::make_folder(&path).map_err(|source| self.file.error(source))?;
+        store::lock_file(path, patience, self.waiting)
     }
 
     /// Its text as it is now; `None` if there is no file.
@@ -118,7 +126,7 @@ impl AuthFile {
         &self,
         change: impl FnOnce(&mut Text) -> Result<T, store::Error>,
     ) -> Result<T, store::Error> {
-        let _lock = self.hold("write", Patience::USUAL)?;
+        let _lock = self.lock("write", Patience::USUAL)?;
         self.file.change(change)?.ok_or_else(|| self.missing())
     }
 
@@ -167,6 +175,11 @@ fn in_their_places(auth: &Value) -> Result<Vec<Account>, NoLogin> {
     Ok(accounts)
 }
 
+/// Where what belongs to the file is. Its folder is opencode's: nothing of ours is left lying there.
+fn place(name: &str) -> Result<PathBuf, store::Error> {
+    Ok(store::state_folder()?.join(format!("opencode-auth.{name}")))
+}
+
 impl Store for AuthFile {
     fn read(&self) -> Result<Option<Document>, store::Error> {
         let text = self.file.read()?;
@@ -193,23 +206,28 @@ impl Store for AuthFile {
         })
     }
 
-    fn lock_path(&self, name: &str) -> Result<PathBuf, store::Error> {
-        // The folder is opencode's: nothing of ours is left lying there.
-        Ok(store::state_folder()?.join(format!("opencode-auth.{name}.lock")))
+    fn hold(&self, name: &str, patience: Patience) -> Result<Box<dyn Held>, store::Error> {
+        Ok(Box::new(self.lock(name, patience)?))
     }
 
-    fn hold(&self, name: &str, patience: Patience) -> Result<Lock, store::Error> {
-        let path = self.lock_path(name)?;
-        commit::make_folder(&path).map_err(|source| self.file.error(source))?;
-        store::lock_file(path, patience, self.waiting)
+    fn scratch(&self, name: &str) -> Result<Box<dyn Scratch>, store::Error> {
+        Ok(Box::new(ScratchFile::at(place(name)?)))
+    }
+
+    fn exists(&self) -> Result<bool, store::Error> {
+        Ok(self.file.read()?.is_some())
+    }
+
+    fn version(&self) -> Option<Version> {
+        Version::of_file(&fs::metadata(self.file.path()).ok()?)
     }
 
     fn keeps_all(&self) -> bool {
         false
     }
 
-    fn path(&self) -> &Path {
-        self.file.path()
+    fn locator(&self) -> Locator {
+        Locator::File(self.file.path().to_owned())
     }
 }
 

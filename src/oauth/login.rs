@@ -212,12 +212,12 @@ impl Reception<'_> {
             let mut came_along = 0;
             // Another process may have created it meanwhile, and taken them along itself.
             if accounts.is_empty() {
-                for account in along {
+                for account in along.iter().cloned() {
                     identity::admit(accounts, account, now);
                 }
                 came_along = accounts.len();
             }
-            let admission = identity::admit(accounts, login, now);
+            let admission = identity::admit(accounts, login.clone(), now);
             if let Some(label) = self.label
                 // Somebody may have given it away meanwhile; the login is worth more than its name.
                 && label::check(accounts, Some(admission.index()), label).is_ok()

@@ -26,7 +26,12 @@ impl Mirror {
         Self {
             files: files
                 .into_iter()
-                .filter(|file| !same_file(file.path(), store.path()))
+                .filter(|file| {
+                    !store
+                        .locator()
+                        .file()
+                        .is_some_and(|it| same_file(file.path(), it))
+                })
                 .collect(),
         }
     }

@@ -3,7 +3,6 @@
 //! what another process or a client got, and commits what it got itself before anybody uses it.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -14,6 +13,7 @@ use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::time::UnixMillis;
 use crate::clock::Clock;
+use crate::store::locator::Locator;
 use crate::store::{self, Absent, Store};
 
 /// Tokens that expire sooner than this are renewed before they are handed out (DESIGN §2).
@@ -63,7 +63,7 @@ pub enum Error {
         /// The issuer's code.
         code: String,
         /// The store to log in to again, where it is not the usual one.
-        store: Option<PathBuf>,
+        store: Option<Locator>,
     },
     /// It was removed meanwhile.
     #[error("'{name}' is not in the store any more")]
@@ -83,12 +83,12 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The issuer gave new tokens, and the store could not take them. The next refresh finds them.
-    #[error("the new token of '{name}' waits in '{}' until the store can take it: {source}", path.display())]
+    #[error("the new token of '{name}' waits in '{place}' until the store can take it: {source}")]
     Uncommitted {
         /// What the account is called.
         name: String,
-        /// The file that they are in now.
-        path: PathBuf,
+        /// Where they are now.
+        place: Locator,
         /// What is wrong with the store.
         source: store::Error,
     },
@@ -98,7 +98,7 @@ pub enum Error {
         /// What the account is called.
         name: String,
         /// The store to log in to again, where it is not the usual one.
-        store: Option<PathBuf>,
+        store: Option<Locator>,
         /// What the system said.
         source: io::Error,
     },
@@ -182,7 +182,7 @@ pub fn forget(store: &dyn Store, account: Account) -> Account {
 pub(super) fn change(
     store: &dyn Store,
     account: &Account,
-    change: impl FnOnce(&mut Account),
+    mut change: impl FnMut(&mut Account),
 ) -> Result<Account, Error> {
     let changed = store::update(store, Absent::Refuse, |document| {
         let index = Handle::from(account).find(&document.accounts)?;

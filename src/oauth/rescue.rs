@@ -3,20 +3,20 @@
 //! client's file may still hold in their place. The tokens they were got for are used up, so nothing
 //! else would help.
 //!
-//! It is a file (0600) beside the account's refresh lock, and is touched with that lock only; who
+//! It lies beside the account's refresh lock, and is touched with that lock only; who
 //! looks without it looks whether there is something. It is written to its full size before
 //! anything is asked for, so that filling it later needs no space. Accounts of which too little is
 //! known can share a lock: so it holds records, and each is of one account.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, identity};
-use crate::store::commit;
+use crate::store::locator::Locator;
+use crate::store::scratch::{Reserved, Scratch};
+use crate::store::{self, Store};
 
 /// More than the accounts of one lock ever take, in bytes; the tokens of one are a few KiB.
 const ROOM: usize = 64 << 10;
@@ -24,13 +24,13 @@ const ROOM: usize = 64 << 10;
 /// Where what is left to do is kept.
 #[derive(Debug)]
 pub struct Rescue {
-    path: PathBuf,
+    place: Box<dyn Scratch>,
 }
 
 /// A place that is ready to be filled.
 #[derive(Debug)]
 pub struct Ready {
-    file: File,
+    place: Box<dyn Reserved>,
 }
 
 /// What is left to do for one account.
@@ -51,18 +51,19 @@ impl Record {
 }
 
 impl Rescue {
-    /// That of the account whose refresh lock is at this path.
-    #[must_use]
-    pub fn beside(lock: &Path) -> Self {
-        Self {
-            path: lock.with_extension("rescued"),
-        }
+    /// That of the account whose refresh lock has this name.
+    ///
+    /// # Errors
+    /// When the store has no place for it.
+    pub fn of(store: &dyn Store, lock: &str) -> Result<Self, store::Error> {
+        let place = store.scratch(&format!("{lock}.rescued"))?;
+        Ok(Self { place })
     }
 
     /// What is left to do. What a refresh was killed over before it had anything is nothing.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        let text = fs::read(&self.path).unwrap_or_default();
+        let text = self.place.read().ok().flatten().unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
@@ -72,12 +73,9 @@ impl Rescue {
     /// When it can't be written; it is then as it was.
     pub fn keep(&self, records: &[Record]) -> io::Result<()> {
         if !records.is_empty() {
-            return commit::replace(&self.path, &serde_json::to_vec(records)?, None);
+            return self.place.put(&serde_json::to_vec(records)?);
         }
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        self.place.clear()
     }
 
     /// Makes room for what may be left to do, beside what is.
@@ -85,15 +83,14 @@ impl Rescue {
     /// # Errors
     /// When there is none: then nothing should be asked for either.
     pub fn prepare(&self, records: &[Record]) -> io::Result<Ready> {
-        commit::replace(&self.path, &padded(records)?, None)?;
-        let file = OpenOptions::new().write(true).open(&self.path)?;
-        Ok(Ready { file })
+        let place = self.place.reserve(&padded(records)?)?;
+        Ok(Ready { place })
     }
 
     /// Where it is.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn locator(&self) -> Locator {
+        self.place.locator()
     }
 }
 
@@ -103,9 +100,7 @@ impl Ready {
     /// # Errors
     /// When even that fails.
     pub fn fill(&mut self, records: &[Record]) -> io::Result<()> {
-        self.file.rewind()?;
-        self.file.write_all(&padded(records)?)?;
-        self.file.sync_all()
+        self.place.fill(&padded(records)?)
     }
 }
 

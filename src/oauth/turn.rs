@@ -13,7 +13,7 @@ use crate::account::handle::Handle;
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, Extra, LoginRequired, identity};
 use crate::clock::Clock;
-use crate::store::lock::{Lock, Patience};
+use crate::store::lock::{Held, Patience};
 use crate::store::{self, Absent, Store};
 use crate::sys::signals::Shield;
 
@@ -28,16 +28,16 @@ const PATIENCE: Patience = Patience {
 pub(super) struct Turn<'a> {
     store: &'a dyn Store,
     name: String,
-    lock: Lock,
+    _lock: Box<dyn Held>,
     rescue: Rescue,
     mirror: Mirror,
 }
 
 /// Whether a turn before left something undone for this account.
 pub(super) fn is_something_left(store: &dyn Store, account: &Account) -> bool {
-    let lock = store.lock_path(&lock_name(std::slice::from_ref(account), account));
-    lock.is_ok_and(|lock| {
-        let mut records = Rescue::beside(&lock).records().into_iter();
+    let name = lock_name(std::slice::from_ref(account), account);
+    Rescue::of(store, &name).is_ok_and(|rescue| {
+        let mut records = rescue.records().into_iter();
         records.any(|record| record.is_of(account))
     })
 }
@@ -46,10 +46,10 @@ pub(super) fn is_something_left(store: &dyn Store, account: &Account) -> bool {
 /// the last tokens that are known of it. What is under somebody's lock is left.
 pub(super) fn forget(store: &dyn Store, account: Account) -> Account {
     let name = lock_name(std::slice::from_ref(&account), &account);
-    let Ok(lock) = store.hold(&name, Patience::USUAL) else {
+    let held = store.hold(&name, Patience::USUAL);
+    let (Ok(_lock), Ok(rescue)) = (held, Rescue::of(store, &name)) else {
         return account;
     };
-    let rescue = Rescue::beside(lock.path());
     let records = rescue.records();
     let accounts = store.read().ok().flatten().unwrap_or_default().accounts;
     let of_others = |record: &&Record| accounts.iter().any(|other| record.is_of(other));
@@ -73,9 +73,9 @@ impl<'a> Turn<'a> {
             if name_now == name {
                 let turn = Self {
                     store,
+                    rescue: Rescue::of(store, &name)?,
                     name,
-                    rescue: Rescue::beside(lock.path()),
-                    lock,
+                    _lock: lock,
                     mirror: Mirror::of_person(store),
                 };
                 return Ok((turn, account));
@@ -127,7 +127,7 @@ impl<'a> Turn<'a> {
         if self.store.keeps_all() {
             return None;
         }
-        verdict::of(self.lock.path(), &account.tokens.refresh)
+        verdict::of(self.store, &self.name, &account.tokens.refresh)
     }
 
     /// Presents the refresh token and commits what comes back.
@@ -141,7 +141,7 @@ impl<'a> Turn<'a> {
         let before = self.rescue.records();
         // Without room for new tokens none are asked for.
         let mut ready = self.rescue.prepare(&before).map_err(|source| {
-            let path = self.rescue.path().to_owned();
+            let path = self.rescue.locator().as_os_str().into();
             store::Error::Io { path, source }
         })?;
         let tokens = match issuer.refresh(&account.tokens.refresh) {
@@ -167,7 +167,7 @@ impl<'a> Turn<'a> {
                 return Err(match put_aside {
                     Ok(()) => Error::Uncommitted {
                         name,
-                        path: self.rescue.path().to_owned(),
+                        place: self.rescue.locator(),
                         source,
                     },
                     Err(source) => Error::Lost {
@@ -266,8 +266,8 @@ impl<'a> Turn<'a> {
     /// Where the account's records are from now on, if that is not here.
     fn moved(&self, account: &Account) -> Option<Rescue> {
         let (_, name) = read_again(self.store, account).ok()?;
-        let lock = self.store.lock_path(&name).ok()?;
-        (name != self.name).then(|| Rescue::beside(&lock))
+        let rescue = Rescue::of(self.store, &name).ok()?;
+        (name != self.name).then_some(rescue)
     }
 
     /// What can't be written stays as it was, which is more than is left to do.
@@ -300,7 +300,7 @@ impl<'a> Turn<'a> {
     /// Notes that a login is dead, unless somebody logged in again while the issuer was asked.
     fn note_dead(&self, account: &Account, code: String, clock: Clock) -> Result<Refreshed, Error> {
         if !self.store.keeps_all() {
-            verdict::note(self.lock.path(), &account.tokens.refresh, &code);
+            verdict::note(self.store, &self.name, &account.tokens.refresh, &code);
         }
         let dead = LoginRequired {
             code,

@@ -1,7 +1,6 @@
 //! Asking the backend how much of an account's quota is used (PROTOCOL §3, §4). What the answer
 //! means, [`crate::account::limit`] says.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{Response, StatusCode};
@@ -18,6 +17,7 @@ use crate::account::{Account, credentials};
 use crate::clock::Clock;
 use crate::net::agent::{Agent, Unreachable};
 use crate::net::endpoint::Endpoint;
+use crate::store::locator::Locator;
 use crate::store::{self, Store};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ pub enum Error {
         /// What the account is called.
         name: String,
         /// The store to log in to again, where it is not the usual one.
-        store: Option<PathBuf>,
+        store: Option<Locator>,
     },
     /// It does not tell this account. That says nothing about the login (PROTOCOL §4).
     #[error("the backend does not tell the usage of '{name}' ({verdict}, status {status})")]

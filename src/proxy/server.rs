@@ -117,7 +117,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When it can't listen there, or TLS can't be set up.
-    pub async fn start(store: Box<dyn Store>, settings: Settings) -> io::Result<Self> {
+    pub async fn start(store: Arc<dyn Store>, settings: Settings) -> io::Result<Self> {
         let listener = settings.listen.open().await?;
         let address = listener.local_addr()?;
         let log = Arc::new(settings.log);

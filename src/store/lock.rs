@@ -4,6 +4,7 @@
 //!
 //! fs2's methods are called by their full path: std's `File` has methods of the same names.
 
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use fs2::FileExt;
 
+use super::error::Error;
 use crate::sys::file;
 
 /// How long to wait for a lock, and when to say that one is waited for.
@@ -39,16 +41,14 @@ pub type Waiting = fn(&Path);
 #[derive(Debug)]
 pub struct Lock {
     file: File,
-    path: PathBuf,
 }
 
-impl Lock {
-    /// The file that it is on.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+/// A lock that is held until this goes.
+pub trait Held: Debug + Send {}
 
+impl Held for Lock {}
+
+impl Lock {
     /// Gives the share back and tells whether nobody else has one; the lock is this one's alone
     /// then. Of several that do so at the same time, one is the last.
     #[must_use]
@@ -72,8 +72,7 @@ impl Drop for Lock {
 pub fn shared(path: &Path) -> io::Result<Lock> {
     let file = open(path)?;
     FileExt::lock_shared(&file)?;
-    let path = path.to_owned();
-    Ok(Lock { file, path })
+    Ok(Lock { file })
 }
 
 /// Takes the exclusive lock on a file, which is created (0600) if it is not there. `None`: it was
@@ -83,28 +82,39 @@ pub fn shared(path: &Path) -> io::Result<Lock> {
 /// When the file can't be opened or locked.
 pub fn exclusive(path: &Path, patience: Patience, waiting: Waiting) -> io::Result<Option<Lock>> {
     let file = open(path)?;
-    let path = path.to_owned();
     match FileExt::try_lock_exclusive(&file) {
-        Ok(()) => return Ok(Some(Lock { file, path })),
+        Ok(()) => return Ok(Some(Lock { file })),
         Err(error) if error.kind() == fs2::lock_contended_error().kind() => {}
         Err(error) => return Err(error),
     }
     // The kernel serves those who wait in their order, which asking again and again would not. Its
     // wait has no end, so a thread does it; when nobody takes the lock any more, it is dropped.
     let (got, lock) = mpsc::channel();
-    let awaited = path.clone();
     thread::spawn(move || {
-        let locked = FileExt::lock_exclusive(&file).map(|()| Lock { file, path });
+        let locked = FileExt::lock_exclusive(&file).map(|()| Lock { file });
         let _ = got.send(locked);
     });
     if let Ok(locked) = lock.recv_timeout(patience.quiet) {
         return locked.map(Some);
     }
-    waiting(&awaited);
+    waiting(path);
     match lock.recv_timeout(patience.most.saturating_sub(patience.quiet)) {
         Ok(locked) => locked.map(Some),
         Err(_) => Ok(None),
     }
+}
+
+/// Takes the lock on a file, or says why it was not had.
+///
+/// # Errors
+/// When it can't be taken, or was not had in time.
+pub fn lock_file(path: PathBuf, patience: Patience, waiting: Waiting) -> Result<Lock, Error> {
+    exclusive(&path, patience, waiting)
+        .map_err(Error::io(&path))?
+        .ok_or(Error::Locked {
+            path,
+            waited: patience.most,
+        })
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -9,10 +9,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::commit;
+use super::error::Error;
+use super::format::Document;
+use super::locator::Locator;
 use super::lock::{self, Patience};
-use super::{Document, Error, commit, state_folder};
+use super::places::state_folder;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, SwitchReason};
+use crate::account::{Account, State, SwitchReason, identity};
 use crate::sys::file;
 
 /// When the file has grown to this, in bytes, the older half of it goes: it holds some thousand
@@ -55,62 +59,77 @@ struct Line {
     switch: Switch,
 }
 
-/// An account and its index.
-pub type Numbered<'a> = (usize, &'a Account);
+/// The account that is active before a change, as far as it takes to tell whether it is after it.
+#[derive(Debug)]
+pub struct Active(Option<Before>);
 
-impl Switch {
-    /// The change from one account to another.
-    #[must_use]
-    pub fn new(from: Numbered<'_>, to: Numbered<'_>, reason: SwitchReason, at: UnixMillis) -> Self {
-        let ends = |account: &Account| match account.state(None, at) {
-            crate::account::State::Limited { mark, .. } => Some(mark.until),
-            _ => None,
-        };
-        let until = match reason {
-            SwitchReason::RateLimit => ends(from.1),
-            _ => None,
-        };
-        Self {
-            at,
-            from: from.1.name().to_owned(),
-            to: to.1.name().to_owned(),
-            reason,
-            until,
-            from_index: Some(from.0),
-            to_index: Some(to.0),
-        }
-    }
+#[derive(Debug)]
+struct Before {
+    index: usize,
+    count: usize,
+    key: u64,
+    name: String,
 }
 
-/// Writes down that the active account of a store changed: `from` is the index of the one before,
-/// and the document is as it is after the change. Where nothing changed, nothing is written.
-///
-/// # Errors
-/// When it can't be written; the caller goes on all the same.
-pub fn record_switch(
-    store: &Path,
-    document: &Document,
-    from: usize,
-    reason: SwitchReason,
-    at: UnixMillis,
-) -> Result<(), Error> {
-    let to = document.active_index;
-    let (Some(before), Some(after)) = (document.accounts.get(from), document.accounts.get(to))
-    else {
-        return Ok(());
-    };
-    if from == to {
-        return Ok(());
+impl Active {
+    /// That of a document.
+    #[must_use]
+    pub fn of(document: &Document) -> Self {
+        let index = document.active_index;
+        Self(document.accounts.get(index).map(|account| Before {
+            index,
+            count: document.accounts.len(),
+            key: identity::key(account),
+            name: account.name().to_owned(),
+        }))
     }
-    record(store, Switch::new((from, before), (to, after), reason, at))
+
+    /// What there is to write down when the document is this one after the change; nothing, if the
+    /// active account is the same.
+    #[must_use]
+    pub fn switch(self, document: &Document, why: Option<&str>) -> Option<Switch> {
+        let from = self.0?;
+        let index = document.active_index;
+        let to = document.accounts.get(index)?;
+        // Where none came or went, an account is what stands in its place, whatever was learned.
+        let is_same = match document.accounts.len() == from.count {
+            true => index == from.index,
+            false => identity::key(to) == from.key,
+        };
+        if is_same {
+            return None;
+        }
+        let at = to.activation.as_ref()?.at;
+        let reason = match why {
+            Some(why) => SwitchReason::Other(why.to_owned()),
+            None => to.last_switch_reason.clone()?,
+        };
+        let is_it = |account: &&Account| identity::key(account) == from.key;
+        let ends = |account: &Account| match account.state(None, at) {
+            State::Limited { mark, .. } => Some(mark.until),
+            _ => None,
+        };
+        Some(Switch {
+            at,
+            until: match reason {
+                SwitchReason::RateLimit => document.accounts.iter().find(is_it).and_then(ends),
+                _ => None,
+            },
+            from: from.name,
+            to: to.name().to_owned(),
+            reason,
+            from_index: Some(from.index),
+            to_index: Some(index),
+        })
+    }
 }
 
 /// Writes down a change of a store's active account.
 ///
 /// # Errors
 /// When it can't be written; the caller goes on all the same.
-pub fn record(store: &Path, switch: Switch) -> Result<(), Error> {
-    let store = absolute(store);
+pub fn record(store: &Locator, switch: Switch) -> Result<(), Error> {
+    let store = called(store);
     let path = path()?;
     append(&path, &Line { store, switch }).map_err(Error::io(&path))
 }
@@ -119,8 +138,8 @@ pub fn record(store: &Path, switch: Switch) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn switches(store: &Path) -> Result<Vec<Switch>, Error> {
-    let (path, store) = (path()?, absolute(store));
+pub fn switches(store: &Locator) -> Result<Vec<Switch>, Error> {
+    let (path, store) = (path()?, called(store));
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -135,8 +154,8 @@ pub fn switches(store: &Path) -> Result<Vec<Switch>, Error> {
 }
 
 /// One store has one name, however it was called.
-fn absolute(store: &Path) -> PathBuf {
-    std::path::absolute(store).unwrap_or_else(|_| store.to_owned())
+fn called(store: &Locator) -> PathBuf {
+    store.absolute().as_os_str().into()
 }
 
 fn path() -> Result<PathBuf, Error> {

@@ -2,23 +2,33 @@
 //! It must not know what the accounts mean, and it never asks the network: a lock is held for the
 //! time of a file operation and no longer.
 
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-
-use thiserror::Error;
+use std::sync::Arc;
 
 pub mod commit;
+mod error;
+mod file;
 pub mod format;
+pub mod locator;
 pub mod lock;
 pub mod log;
+mod places;
+mod read;
 pub mod restore;
+pub mod scratch;
+pub mod version;
 
+use locator::Locator;
+use lock::{Held, Patience, Waiting};
+use restore::Backups;
+use scratch::Scratch;
+use version::Version;
+
+pub use error::Error;
+pub use file::FileStore;
 pub use format::Document;
-use lock::{Lock, Patience, Waiting};
-
-use crate::sys::rights::Rights;
-use crate::sys::{file, place};
+pub use lock::lock_file;
+pub use places::{default_path, opencode_data, state_folder};
+pub use read::refuse_exposed;
 
 /// A place that keeps a document.
 ///
@@ -31,34 +41,54 @@ pub trait Store: Send + Sync {
     /// When it can't be read, or is no document.
     fn read(&self) -> Result<Option<Document>, Error>;
 
-    /// Changes the document. If there is none, `absent` says what to do. Nothing is written where
-    /// the closure changed nothing.
+    /// Changes the document, for [`update`], which everybody calls. If there is none, `absent` says
+    /// what to do. Where another process changed it at the same time, the closure may be called
+    /// again, with the document as it is then; what the last call left is committed. Nothing is
+    /// written where that changed nothing.
     ///
     /// # Errors
     /// When the document can't be read or written, or the lock was not had in time. The document is
     /// then as it was.
     fn transact(&self, absent: Absent, change: &mut dyn FnMut(&mut Document)) -> Result<(), Error>;
 
-    /// The file of a lock of this store's. Beside it is room for what belongs to it.
-    ///
-    /// # Errors
-    /// When it has no place.
-    fn lock_path(&self, name: &str) -> Result<PathBuf, Error>;
-
     /// Takes a lock of this store's by name, for work between processes that is longer than a
     /// change: one refresh of an account at a time. It does not keep anybody from the document.
     ///
     /// # Errors
     /// When it can't be taken, or was not had in time.
-    fn hold(&self, name: &str, patience: Patience) -> Result<Lock, Error>;
+    fn hold(&self, name: &str, patience: Patience) -> Result<Box<dyn Held>, Error>;
+
+    /// Room for what belongs to the document and is no part of it, by name.
+    ///
+    /// # Errors
+    /// When it has no place.
+    fn scratch(&self, name: &str) -> Result<Box<dyn Scratch>, Error>;
+
+    /// Whether there is a document, or what should be one.
+    ///
+    /// # Errors
+    /// When that can't be seen.
+    fn exists(&self) -> Result<bool, Error>;
+
+    /// What tells the document from the one before and after it, at the cost of a look; `None`
+    /// where it has to be read.
+    fn version(&self) -> Option<Version>;
+
+    /// What it keeps of its past; `None` where it keeps nothing that we know of.
+    ///
+    /// # Errors
+    /// When it has no place.
+    fn backups(&self) -> Result<Option<Box<dyn Backups>>, Error> {
+        Ok(None)
+    }
 
     /// Whether it keeps all that a document holds, and not just the tokens.
     fn keeps_all(&self) -> bool {
         true
     }
 
-    /// The file a person would look at, for messages.
-    fn path(&self) -> &Path;
+    /// Where a person would look, for messages.
+    fn locator(&self) -> Locator;
 }
 
 /// What a change does where there is no document.
@@ -70,264 +100,119 @@ pub enum Absent {
     Refuse,
 }
 
-/// Changes the document and hands out what the closure returns.
+/// The store at a place. `waiting` is told when its lock takes long.
+#[must_use]
+pub fn open(at: Locator, waiting: Waiting) -> Arc<dyn Store> {
+    match at {
+        Locator::File(path) => Arc::new(FileStore::new(path, waiting)),
+    }
+}
+
+/// Where a store is that is not the usual one: a person has to name it.
+#[must_use]
+pub fn named(store: &dyn Store) -> Option<Locator> {
+    let at = store.locator();
+    let usual = || default_path().is_ok_and(|usual| at.file() == Some(&usual));
+    (store.keeps_all() && !usual()).then_some(at)
+}
+
+/// Changes the document and hands out what the closure returns, which may be called more than once:
+/// each time with the document as it is then. Where another account is the active one after it,
+/// that is written down for `codex-accounts log`; a store that keeps no active account can't tell.
 ///
 /// # Errors
 /// As [`Store::transact`].
 pub fn update<T>(
     store: &dyn Store,
     absent: Absent,
-    change: impl FnOnce(&mut Document) -> T,
+    change: impl FnMut(&mut Document) -> T,
 ) -> Result<T, Error> {
-    let mut change = Some(change);
-    let mut result = None;
+    update_because(store, absent, None, change)
+}
+
+/// As [`update`], with what is written down as the reason: where it is not the one that the account
+/// has.
+///
+/// # Errors
+/// As [`Store::transact`].
+pub fn update_because<T>(
+    store: &dyn Store,
+    absent: Absent,
+    why: Option<&str>,
+    mut change: impl FnMut(&mut Document) -> T,
+) -> Result<T, Error> {
+    let mut changed = None;
     store.transact(absent, &mut |document| {
-        if let Some(change) = change.take() {
-            result = Some(change(document));
-        }
+        let before = log::Active::of(document);
+        let result = change(document);
+        changed = Some((before.switch(document, why), result));
     })?;
-    result.ok_or_else(|| Error::Missing {
-        path: store.path().to_owned(),
-    })
-}
-
-/// Why the store can't be used.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// There is none, and this command does not create one.
-    #[error("there is no account store at '{}'", path.display())]
-    Missing {
-        /// Where it was looked for.
-        path: PathBuf,
-    },
-    /// It is no document.
-    #[error("'{}' is left as it is: {source}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: format::Error,
-    },
-    /// Others could read or write the secrets in it.
-    #[error("'{}' can be read or written by others (mode {rights})", path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Who may do what with it.
-        rights: Rights,
-    },
-    /// Another process held the lock all the time.
-    #[error("the lock '{}' was not had within {} s", path.display(), waited.as_secs())]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-        /// How long was waited.
-        waited: std::time::Duration,
-    },
-    /// No place for it is known.
-    #[error("there is no home directory, and no store was named")]
-    NoHome,
-    /// The system said no.
-    #[error("'{}': {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// What the system said of a file.
-    pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-/// A store in a file (DESIGN §3).
-#[derive(Clone, Debug)]
-pub struct FileStore {
-    path: PathBuf,
-    waiting: Waiting,
-}
-
-impl FileStore {
-    /// The store in this file. `waiting` is told when its lock takes long.
-    #[must_use]
-    pub fn new(path: PathBuf, waiting: Waiting) -> Self {
-        Self { path, waiting }
-    }
-
-    /// A symlinked store is followed, so that the target is replaced and not the link, and all who
-    /// come by different links meet at one lock.
-    fn target(&self) -> Result<PathBuf, Error> {
-        let mut path = self.path.clone();
-        // As many links as the system itself follows.
-        for _ in 0..40 {
-            match fs::read_link(&path) {
-                Ok(link) => path = path.parent().unwrap_or(Path::new("")).join(link),
-                Err(_) => return Ok(path),
-            }
-        }
-        Err(Error::io(&self.path)(io::Error::other("too many links")))
-    }
-}
-
-/// Takes the lock on a file, or says why it was not had.
-///
-/// # Errors
-/// When it can't be taken, or was not had in time.
-pub fn lock_file(path: PathBuf, patience: Patience, waiting: Waiting) -> Result<Lock, Error> {
-    lock::exclusive(&path, patience, waiting)
-        .map_err(Error::io(&path))?
-        .ok_or(Error::Locked {
-            path,
-            waited: patience.most,
-        })
-}
-
-impl Store for FileStore {
-    fn read(&self) -> Result<Option<Document>, Error> {
-        read_file(&self.path)
-    }
-
-    fn transact(&self, absent: Absent, change: &mut dyn FnMut(&mut Document)) -> Result<(), Error> {
-        let target = self.target()?;
-        if absent == Absent::Create {
-            commit::make_folder(&target).map_err(Error::io(&target))?;
-        } else if !target.exists() {
-            return Err(Error::Missing { path: target });
-        }
-        let lock = commit::with_suffix(&target, ".lock");
-        let _lock = lock_file(lock, Patience::USUAL, self.waiting)?;
-        let before = read_file(&target)?;
-        let Some(mut document) = before
-            .clone()
-            .or_else(|| (absent == Absent::Create).then(Document::default))
-        else {
-            return Err(Error::Missing { path: target });
-        };
-        change(&mut document);
-        if before.as_ref() == Some(&document) {
-            return Ok(());
-        }
-        // On a full disk the backup stays as it was, too.
-        let new =
-            commit::prepare(&target, &document.to_bytes(), None).map_err(Error::io(&target))?;
-        match before {
-            Some(before) if document.replaces_token_of(&before) => {
-                new.put().map_err(Error::io(&target))?;
-                commit::renew_backup(&target, &document.to_bytes()).map_err(Error::io(&target))
-            }
-            Some(_) => {
-                commit::keep_backup(&target).map_err(Error::io(&target))?;
-                new.put().map_err(Error::io(&target))
-            }
-            None => new.put().map_err(Error::io(&target)),
-        }
-    }
-
-    fn lock_path(&self, name: &str) -> Result<PathBuf, Error> {
-        Ok(commit::with_suffix(
-            &self.target()?,
-            &format!(".{name}.lock"),
-        ))
-    }
-
-    fn hold(&self, name: &str, patience: Patience) -> Result<Lock, Error> {
-        lock_file(self.lock_path(name)?, patience, self.waiting)
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-fn read_file(path: &Path) -> Result<Option<Document>, Error> {
-    refuse_irregular(path)?;
-    let mut file = match fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(path)(error)),
+    let Some((switch, result)) = changed else {
+        return Err(Error::Missing {
+            at: store.locator(),
+        });
     };
-    refuse_exposed(path, &file)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(Error::io(path))?;
-    Document::parse(&bytes)
-        .map(Some)
-        .map_err(|source| Error::Format {
-            path: path.to_owned(),
-            source,
-        })
-}
-
-/// A folder has nothing to read, and a pipe would be waited for.
-fn refuse_irregular(path: &Path) -> Result<(), Error> {
-    let what = match fs::metadata(path).map(|it| it.file_type()) {
-        Ok(kind) if kind.is_dir() => "it is a folder",
-        Ok(kind) if !kind.is_file() => "it is no regular file",
-        // What is wrong with it shows when it is opened.
-        _ => return Ok(()),
-    };
-    Err(Error::io(path)(io::Error::other(what)))
-}
-
-/// Refuses a file with a secret in it that others could read or write.
-///
-/// # Errors
-/// When it is such a file, or the system doesn't say.
-pub fn refuse_exposed(path: &Path, file: &fs::File) -> Result<(), Error> {
-    let metadata = file.metadata().map_err(Error::io(path))?;
-    match file::rights(&metadata).filter(|rights| rights.let_others_in()) {
-        Some(rights) => Err(Error::Exposed {
-            path: path.to_owned(),
-            rights,
-        }),
-        None => Ok(()),
+    if let Some(switch) = switch
+        && store.keeps_all()
+    {
+        // It is for people, and worth no failure.
+        let _ = log::record(&store.locator(), switch);
     }
+    Ok(result)
 }
 
-/// The folder that opencode keeps its data in: `$XDG_DATA_HOME/opencode`, which is
-/// `~/.local/share/opencode` on macOS too (PROTOCOL §5).
-///
-/// # Errors
-/// When there is no home directory.
-pub fn opencode_data() -> Result<PathBuf, Error> {
-    let named = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
-    let data = named.or_else(|| Some(dirs::home_dir()?.join(".local").join("share")));
-    Ok(data.ok_or(Error::NoHome)?.join("opencode"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+    use crate::account::secret::RefreshToken;
+    use std::sync::Mutex;
 
-/// The folder for what need not be kept: logs, and locks of files that are not ours.
-///
-/// # Errors
-/// When there is no home directory.
-pub fn state_folder() -> Result<PathBuf, Error> {
-    let state = dirs::state_dir().or_else(dirs::data_local_dir);
-    Ok(state.ok_or(Error::NoHome)?.join("codex-accounts"))
-}
+    /// A store whose first try of each change comes too late: another process was there before.
+    struct Contended(Mutex<Document>);
 
-/// The file of a store that is not the usual one: a person has to name it.
-#[must_use]
-pub fn named(store: &dyn Store) -> Option<PathBuf> {
-    let path = store.path();
-    let usual = !store.keeps_all() || default_path().is_ok_and(|usual| usual == path);
-    (!usual).then(|| path.to_owned())
-}
+    impl Store for Contended {
+        fn read(&self) -> Result<Option<Document>, Error> {
+            Ok(Some(self.0.lock().unwrap().clone()))
+        }
 
-/// The store of a person who named none.
-///
-/// # Errors
-/// When there is no home directory.
-pub fn default_path() -> Result<PathBuf, Error> {
-    const NAME: &str = "openai-codex-accounts.json";
-    match place::roaming_data() {
-        Some(data) => Ok(data.join("opencode").join(NAME)),
-        None => Ok(opencode_data()?.join(NAME)),
+        fn transact(&self, _: Absent, change: &mut dyn FnMut(&mut Document)) -> Result<(), Error> {
+            change(&mut Document::default());
+            change(&mut self.0.lock().unwrap());
+            Ok(())
+        }
+
+        fn hold(&self, _: &str, _: Patience) -> Result<Box<dyn Held>, Error> {
+            Err(Error::NoHome)
+        }
+
+        fn scratch(&self, _: &str) -> Result<Box<dyn Scratch>, Error> {
+            Err(Error::NoHome)
+        }
+
+        fn exists(&self) -> Result<bool, Error> {
+            Ok(true)
+        }
+
+        fn version(&self) -> Option<Version> {
+            None
+        }
+
+        fn locator(&self) -> Locator {
+            Locator::File("/nowhere/at/all".into())
+        }
+    }
+
+    #[test]
+    fn a_change_that_comes_too_late_is_made_again_on_what_is_there_then() {
+        let there = Document::of(vec![Account::new(RefreshToken::new("theirs"))]);
+        let store = Contended(Mutex::new(there));
+        let count = update(&store, Absent::Refuse, |document| {
+            let ours = Account::new(RefreshToken::new("ours"));
+            document.accounts.push(ours);
+            document.accounts.len()
+        });
+        assert_eq!(count.unwrap(), 2, "the result is that of the last try");
+        assert_eq!(store.read().unwrap().unwrap().accounts.len(), 2);
     }
 }

@@ -9,7 +9,7 @@ use crate::account::pick::{self, Decision, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
-use crate::store::{self, Absent, Document, Store, log};
+use crate::store::{self, Absent, Document, Store};
 
 /// How often --wait looks whether somebody lifted a limit.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -78,14 +78,11 @@ impl AccountPick {
         let (mut decision, news) = self.decide(&mut document, dead, now)?;
         if news && self.records() {
             // Others may have changed it since: decide again on what is there under the lock.
-            let before;
-            (decision, before) = store::update(store, Absent::Refuse, |current| {
-                let before = current.active_index;
+            (decision, _) = store::update(store, Absent::Refuse, |current| {
                 let decided = self.decide(current, dead, now);
                 document = current.clone();
-                decided.map(|(decision, _)| (decision, before))
+                decided
             })??;
-            log_switch(store, &document, before, &decision, now);
         }
         match decision {
             Decision::Use { index, switch } => Ok(Ok(Picked {
@@ -192,23 +189,6 @@ impl AccountPick {
             None => format!("that is in {wait} s; --wait waits for it"),
         };
         Error::hinted(Code::TryLater, message, hint)
-    }
-}
-
-/// Writes a committed switch down for `codex-accounts log`, which is worth no failure.
-fn log_switch(
-    store: &dyn Store,
-    document: &Document,
-    before: usize,
-    decision: &Decision,
-    now: UnixMillis,
-) {
-    if let Decision::Use {
-        switch: Some(reason),
-        ..
-    } = decision
-    {
-        let _ = log::record_switch(store.path(), document, before, reason.clone(), now);
     }
 }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use clap::ArgGroup;
 
-use super::{called, change, move_on, when};
+use super::{called, change, change_because, move_on, when};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, Scope, State, SwitchReason, identity, label, pick};
+use crate::account::{Account, Scope, State, SwitchReason, label, pick};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
-use crate::store::log::{self, Switch};
-use crate::store::{Document, Store};
+use crate::store::Document;
 
 /// `codex-accounts use`.
 #[derive(Debug, clap::Args)]
@@ -24,19 +23,15 @@ pub(super) struct Use {
 impl Use {
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
         let now = shell.now();
-        let (before, document, limited) = change(shell, |document| {
+        let (document, limited) = change_because(shell, "by hand", |document| {
             let index = self.index(document)?;
-            let before = document.active_index;
             let (accounts, active) = (&mut document.accounts, &mut document.active_index);
             let limited = usable_later(index, &accounts[index], shell)?;
-            if index != before {
+            if index != *active {
                 pick::activate(accounts, active, index, SwitchReason::Rotation, now);
             }
-            Ok((before, document.clone(), limited))
+            Ok((document.clone(), limited))
         })?;
-        let by_hand = SwitchReason::Other("by hand".to_owned());
-        // The log is worth no failure.
-        let _ = log::record_switch(shell.store().path(), &document, before, by_hand, now);
         let name = called_active(&document);
         shell.note(&match limited {
             None => format!("{name} is the active account"),
@@ -106,12 +101,12 @@ pub(super) struct Disable {
 impl Disable {
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
         let now = shell.now();
-        let (name, left) = change(shell, |document| {
+        let (name, left) = change_because(shell, "disabled", |document| {
             let index = shell::find(&document.accounts, &self.account)?;
             document.accounts[index].enabled = false;
             let account = document.accounts[index].clone();
             let was_active = index == document.active_index;
-            let left = was_active.then(|| Left::new(document, (index, &account), "disabled", now));
+            let left = was_active.then(|| Left::new(document, now));
             Ok((called(index, &account), left))
         })?;
         shell.note(&format!("{name} is disabled"));
@@ -128,35 +123,22 @@ pub(super) struct Left {
     moved: bool,
     /// What the active account is called now; none where there is no account any more.
     active: Option<String>,
-    switch: Option<Switch>,
 }
 
 impl Left {
     /// Moves activity on from an account, which may be gone already.
-    pub(super) fn new(
-        document: &mut Document,
-        from: log::Numbered<'_>,
-        why: &str,
-        now: UnixMillis,
-    ) -> Self {
+    pub(super) fn new(document: &mut Document, now: UnixMillis) -> Self {
         let moved = move_on(document, now);
         let index = document.active_index;
         let account = document.accounts.get(index);
-        let reason = SwitchReason::Other(why.to_owned());
-        let is_another = |to: &&Account| !identity::same(to, from.1);
-        let switch = account.filter(is_another);
         Self {
             moved,
             active: account.map(|account| called(index, account)),
-            switch: switch.map(|to| Switch::new(from, (index, to), reason, now)),
         }
     }
 
-    /// Says it, and writes it down; the log is worth no failure.
+    /// Says it.
     pub(super) fn tell(self, shell: &Shell) {
-        if let Some(switch) = self.switch {
-            let _ = log::record(shell.store().path(), switch);
-        }
         match self.active {
             Some(active) if self.moved => {
                 shell.note(&format!("{active} is the active account"));

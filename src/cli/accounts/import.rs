@@ -12,7 +12,7 @@ use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 use crate::client::{self, LoginFile, login};
-use crate::store::{self, Absent, Document, Store};
+use crate::store::{self, Absent, Document};
 
 /// `codex-accounts import`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,7 @@ pub(super) struct Import {
 }
 
 /// Where accounts come from.
+#[derive(Clone)]
 struct Source {
     name: String,
     accounts: Vec<Account>,
@@ -47,7 +48,7 @@ impl Import {
             merge_all(&mut document, found, shell)
         } else {
             store::update(shell.store(), Absent::Create, |document| {
-                merge_all(document, found, shell)
+                merge_all(document, found.clone(), shell)
             })?
         };
         for line in merged {
@@ -63,7 +64,7 @@ impl Import {
     /// one in use.
     fn in_use_till_now(&self, shell: &Shell) -> Result<Vec<Source>, Error> {
         let [opencode, _] = client::login_files(shell.waiting())?;
-        let begins = !shell.store().path().exists();
+        let begins = !shell.store().exists()?;
         if !begins || self.names(opencode.as_ref()) {
             return Ok(Vec::new());
         }

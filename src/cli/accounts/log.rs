@@ -41,7 +41,7 @@ const ROOMY: usize = 90;
 
 impl Log {
     pub(super) fn run(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
-        let switches = log::switches(shell.accounts()?.path())?;
+        let switches = log::switches(&shell.accounts()?.locator())?;
         let last = &switches[switches.len().saturating_sub(self.lines)..];
         if switches.is_empty() {
             shell.note("the active account has not changed yet");

@@ -14,7 +14,7 @@ use crate::account::SwitchReason;
 use crate::account::pick::{self, Decision};
 use crate::account::printable::printable;
 use crate::account::time::UnixMillis;
-use crate::store::{self, Absent, Document, Store};
+use crate::store::{self, Absent, Document};
 
 mod change;
 mod completions;
@@ -165,7 +165,7 @@ impl super::Command for Accounts {
             Some(Action::Export(action)) => action.run(shell),
             Some(Action::Doctor(action)) => action.run(shell, &self.colour),
             Some(Action::Path(Path {})) => {
-                shell.print(&format!("{}\n", shell.store().path().display()))?;
+                shell.print(&format!("{}\n", shell.store().locator()))?;
                 Ok(Code::Done)
             }
             Some(Action::Completions(action)) => action.run(shell),
@@ -186,9 +186,18 @@ fn read(shell: &Shell) -> Result<Document, Error> {
 /// Changes the person's store, which has to be there.
 fn change<T>(
     shell: &Shell,
-    change: impl FnOnce(&mut Document) -> Result<T, Error>,
+    change: impl FnMut(&mut Document) -> Result<T, Error>,
 ) -> Result<T, Error> {
     store::update(shell.store(), Absent::Refuse, change)?
+}
+
+/// As [`change`]; `why` is what the log says where another account is the active one after it.
+fn change_because<T>(
+    shell: &Shell,
+    why: &str,
+    change: impl FnMut(&mut Document) -> Result<T, Error>,
+) -> Result<T, Error> {
+    store::update_because(shell.store(), Absent::Refuse, Some(why), change)?
 }
 
 /// Makes the next account that can be used the active one. Whether there is any.

@@ -1,7 +1,7 @@
 //! `codex-accounts remove`: an account goes, and its login ends with it.
 
 use super::change::Left;
-use super::{called, change, confirm};
+use super::{called, change_because, confirm};
 use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::cli::exit::{Code, Error};
@@ -10,7 +10,7 @@ use crate::client::login;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::{self, Issuer};
 use crate::oauth::refresh;
-use crate::store::{self, Store};
+use crate::store;
 
 /// `codex-accounts remove`.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ impl Remove {
 
     fn find(&self, shell: &Shell) -> Result<(usize, Account), Error> {
         let missing = || store::Error::Missing {
-            path: shell.store().path().to_owned(),
+            at: shell.store().locator(),
         };
         let mut accounts = shell.store().read()?.ok_or_else(missing)?.accounts;
         let index = shell::find(&accounts, &self.account)?;
@@ -90,7 +90,7 @@ fn question(
 /// Takes the account out as it is now, and moves activity on if it was the active one.
 fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<Left>), Error> {
     let now = shell.now();
-    change(shell, |document| {
+    change_because(shell, "removed", |document| {
         let index = Handle::from(before)
             .find(&document.accounts)
             .ok_or_else(|| {
@@ -99,7 +99,7 @@ fn take_out(shell: &Shell, before: &Account) -> Result<(Account, Option<Left>), 
             })?;
         let was_active = index == document.active_index;
         let account = document.remove(index);
-        let left = was_active.then(|| Left::new(document, (index, &account), "removed", now));
+        let left = was_active.then(|| Left::new(document, now));
         Ok((account, left))
     })
 }

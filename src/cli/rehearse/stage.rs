@@ -90,12 +90,12 @@ impl Stage {
         let names = self.pretend.change(|script| names(script));
         let store = FileStore::new(self.store_path(), shell.waiting());
         store::update(&store, Absent::Create, |document| {
-            for (index, name) in names.into_iter().enumerate() {
+            for (index, name) in names.iter().enumerate() {
                 let Some(tokens) = self.pretend.issue(index) else {
                     continue;
                 };
                 let mut account = Account::new(RefreshToken::new(tokens.refresh_token));
-                account.label = Some(name);
+                account.label = Some(name.clone());
                 account.tokens.access = Some(AccessToken::new(tokens.access_token));
                 account.tokens.id = Some(IdToken::new(tokens.id_token));
                 account.tokens.expires_at = Some(now.plus(tokens.expires_in));

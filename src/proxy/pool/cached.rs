@@ -1,17 +1,15 @@
 //! The last document that could be read. The store is looked at off the async workers, and only as
 //! often as somebody could notice: a file system that hangs stops no stream.
 
-use std::fs;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::task;
 use tokio::time::timeout;
 
 use super::{Pool, STORE_PATIENCE, lock, pending};
 use crate::store::Document;
-use crate::sys::file;
+use crate::store::version::Version;
 
 /// Requests that come so soon after a look at the store go by what it saw. No command changes the
 /// store and has its caller ask something in so short a time.
@@ -29,32 +27,12 @@ pub(super) struct Cached {
 struct Last {
     /// As it was read, and what was changed in it since if the store could not be written.
     document: Arc<Document>,
-    /// The file that it was read from, as that was then.
-    stamp: Option<Stamp>,
+    /// What the store had then. A look that finds it so need not read it.
+    version: Option<Version>,
     /// When the last look that came to an end was begun.
     looked: Option<Instant>,
     /// When the look that is under way was begun.
     looking_since: Option<Instant>,
-}
-
-/// What tells a file from the one that takes its place: the store is replaced with each change, so
-/// a look that finds it as it was need not read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    modified: SystemTime,
-    length: u64,
-    id: u64,
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(Self {
-            modified: metadata.modified().ok()?,
-            length: metadata.len(),
-            id: file::id(&metadata),
-        })
-    }
 }
 
 impl Cached {
@@ -74,7 +52,7 @@ impl Cached {
         last.document = Arc::new(document);
         // Somebody else may have changed it again since, or something is pending that it lacks:
         // whoever comes next looks at the store.
-        last.stamp = None;
+        last.version = None;
         last.looked = None;
     }
 
@@ -125,9 +103,9 @@ impl Pool {
 
     /// Reads the store, if it is another than it was.
     fn look_now(&self) {
-        // Taken before the file is read: if it is replaced meanwhile, the next look reads it again.
-        let stamp = Stamp::of(self.store.path());
-        if stamp.is_some() && lock(&self.cached.last).stamp == stamp {
+        // Taken before it is read: if it is replaced meanwhile, the next look reads it again.
+        let version = self.store.version();
+        if version.is_some() && lock(&self.cached.last).version == version {
             return;
         }
         match self.store.read() {
@@ -137,7 +115,7 @@ impl Pool {
                 self.pending
                     .each(|observation| pending::record(&mut document, observation));
                 last.document = Arc::new(document);
-                last.stamp = stamp;
+                last.version = version;
             }
             Ok(None) => (self.complain)("the account store is gone"),
             Err(error) => (self.complain)(&error.to_string()),

@@ -21,6 +21,7 @@ use crate::account::pick::Wishes;
 use crate::account::time::UnixMillis;
 use crate::clock::Clock;
 use crate::oauth::issuer::Issuer;
+use crate::store::log::{self, Active};
 use crate::store::{self, Absent, Document, Store};
 
 /// A request waits so long for the store, and goes on without it then.
@@ -28,7 +29,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The accounts.
 pub struct Pool {
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
     issuer: Issuer,
     wishes: Wishes,
     clock: Clock,
@@ -41,7 +42,7 @@ impl Pool {
     /// The accounts of a store. `complain` is told what is wrong with it.
     #[must_use]
     pub fn new(
-        store: Box<dyn Store>,
+        store: Arc<dyn Store>,
         issuer: Issuer,
         wishes: Wishes,
         clock: Clock,
@@ -75,7 +76,7 @@ impl Pool {
         let known = self.cached.document();
         let changed = store::update(self.store.as_ref(), Absent::Refuse, |document| {
             self.keep_what_the_store_does_not(document, &known);
-            let before = document.active_index;
+            let before = Active::of(document);
             let result = change(document);
             (result, before, document.clone())
         });
@@ -108,12 +109,13 @@ impl Pool {
         }
     }
 
-    /// Notes for people that another account is active now; nothing depends on it.
-    fn log_switch(&self, before: usize, document: &Document) {
-        let active = document.accounts.get(document.active_index);
-        if let Some(reason) = active.and_then(|account| account.last_switch_reason.clone()) {
-            let path = self.store.path();
-            let _ = store::log::record_switch(path, document, before, reason, self.now());
+    /// Notes for people that another account is active now, where the store can't tell; nothing
+    /// depends on it.
+    fn log_switch(&self, before: Active, document: &Document) {
+        if !self.store.keeps_all()
+            && let Some(switch) = before.switch(document, None)
+        {
+            let _ = log::record(&self.store.locator(), switch);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The pool beside a store that can be slow, broken, or changed by others.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
@@ -10,7 +9,10 @@ use crate::account::observation::{Asking, Observation};
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, Scope};
 use crate::net::endpoint::Endpoint;
-use crate::store::lock::{Lock, Patience};
+use crate::store::locator::Locator;
+use crate::store::lock::{Held, Patience};
+use crate::store::scratch::Scratch;
+use crate::store::version::Version;
 
 /// A store in memory.
 #[derive(Default)]
@@ -46,16 +48,24 @@ impl Store for Shared {
         Ok(())
     }
 
-    fn lock_path(&self, _: &str) -> Result<PathBuf, store::Error> {
+    fn hold(&self, _: &str, _: Patience) -> Result<Box<dyn Held>, store::Error> {
         Err(store::Error::NoHome)
     }
 
-    fn hold(&self, _: &str, _: Patience) -> Result<Lock, store::Error> {
+    fn scratch(&self, _: &str) -> Result<Box<dyn Scratch>, store::Error> {
         Err(store::Error::NoHome)
     }
 
-    fn path(&self) -> &Path {
-        Path::new("/nowhere/at/all")
+    fn exists(&self) -> Result<bool, store::Error> {
+        Ok(true)
+    }
+
+    fn version(&self) -> Option<Version> {
+        None
+    }
+
+    fn locator(&self) -> Locator {
+        Locator::File("/nowhere/at/all".into())
     }
 }
 
@@ -81,7 +91,7 @@ fn pool() -> (Arc<Pool>, Arc<Memory>) {
     lock(&memory.document).accounts = vec![account("one", 1), account("two", 2)];
     let issuer = Endpoint::parse("issuer", "http://127.0.0.1:1").unwrap();
     let pool = Pool::new(
-        Box::new(Shared(Arc::clone(&memory))),
+        Arc::new(Shared(Arc::clone(&memory))),
         Issuer::new(issuer),
         Wishes::default(),
         Clock::System,

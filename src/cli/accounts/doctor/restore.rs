@@ -6,16 +6,14 @@ use crate::cli::accounts::when::Local;
 use crate::cli::accounts::{called, confirm};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
-use crate::store::Store;
 use crate::store::restore::Backup;
 
 /// Shows what the backup holds, asks, and brings it back.
 pub(super) fn restore(shell: &Shell, yes: bool) -> Result<Code, Error> {
-    let Some(backup) = shell.store().backup()? else {
-        let path = shell.store().path().display();
-        let message = format!("there is no backup of '{path}'");
-        return Err(Error::new(Code::No, message));
-    };
+    let at = shell.store().locator();
+    let none = || Error::new(Code::No, format!("there is no backup of '{at}'"));
+    let backups = shell.store().backups()?.ok_or_else(none)?;
+    let backup = backups.latest()?.ok_or_else(none)?;
     shell.print(&described(shell, &backup))?;
     if !yes {
         let what = match shell.store().read() {
@@ -24,13 +22,10 @@ pub(super) fn restore(shell: &Shell, yes: bool) -> Result<Code, Error> {
         };
         confirm(shell, &format!("{what}; bring it back?"))?;
     }
-    if let Some(kept) = shell.store().restore(&backup)? {
+    if let Some(kept) = backups.restore(&backup)? {
         shell.note(&format!("what was there is now '{}'", kept.display()));
     }
-    shell.note(&format!(
-        "'{}' is brought back",
-        shell.store().path().display()
-    ));
+    shell.note(&format!("'{at}' is brought back"));
     Ok(Code::Done)
 }
 

@@ -12,14 +12,14 @@ use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
 use crate::store::format;
 use crate::store::lock::Patience;
-use crate::store::{self, Document, Store, commit};
+use crate::store::{self, Document, commit};
 
 /// A write takes no longer than this; what is older was cut off.
 const LONGEST_WRITE: Duration = Duration::from_secs(10 * 60);
 
 /// What is found, and the accounts as far as they can be read.
 pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
-    let path = shell.store().path();
+    let at = shell.store().locator();
     let document = match shell.store().read() {
         Ok(Some(document)) => document,
         Ok(None) => return without_store(shell),
@@ -27,20 +27,18 @@ pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
     };
     let count = document.accounts.len();
     let mut findings = vec![match count {
-        0 => Finding::wrong(
-            "store",
-            format!("no account in '{}'", path.display()),
-            log_in(shell),
-        ),
-        1 => Finding::well("store", format!("1 account in '{}'", path.display())),
-        _ => Finding::well("store", format!("{count} accounts in '{}'", path.display())),
+        0 => Finding::wrong("store", format!("no account in '{at}'"), log_in(shell)),
+        1 => Finding::well("store", format!("1 account in '{at}'")),
+        _ => Finding::well("store", format!("{count} accounts in '{at}'")),
     }];
-    // A symlink is followed: what lies about lies beside the file itself.
-    let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    findings.extend(permissions::examine(&file));
-    findings.push(lock(shell, &file));
-    findings.extend(active(&file, &document));
-    findings.extend(left_behind(shell, &file));
+    if let Some(path) = at.file() {
+        // A symlink is followed: what lies about lies beside the file itself.
+        let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        findings.extend(permissions::examine(&file));
+        findings.push(lock(shell, &file));
+        findings.extend(active(&file, &document));
+        findings.extend(left_behind(shell, &file));
+    }
     (findings, document)
 }
 
@@ -80,10 +78,10 @@ fn unreadable(shell: &Shell, error: &store::Error) -> Finding {
             source: format::Error::Newer { .. },
             ..
         } => Mend::Advice("update codex-accounts".to_owned()),
-        store::Error::Format { path, .. } => Mend::Type(match shell.store().backup() {
-            Ok(Some(_)) => shell.command("codex-accounts doctor --restore"),
-            _ => {
-                let damaged = quoted(&commit::with_suffix(path, ".damaged"));
+        store::Error::Format { path, .. } => Mend::Type(match has_backup(shell) {
+            true => shell.command("codex-accounts doctor --restore"),
+            false => {
+                let damaged = quoted(commit::with_suffix(path, ".damaged"));
                 let add = shell.command("codex-accounts add");
                 format!("mv {} {damaged}; {add}", quoted(path))
             }
@@ -91,6 +89,11 @@ fn unreadable(shell: &Shell, error: &store::Error) -> Finding {
         _ => Mend::Nothing,
     };
     Finding::wrong("store", error.to_string(), mend)
+}
+
+fn has_backup(shell: &Shell) -> bool {
+    let backups = shell.store().backups().ok().flatten();
+    backups.is_some_and(|backups| matches!(backups.latest(), Ok(Some(_))))
 }
 
 fn lock(shell: &Shell, file: &Path) -> Finding {

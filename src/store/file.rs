@@ -1,0 +1,117 @@
+//! A store in a file (DESIGN §3): a lock beside it, and a document that is replaced whole.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::format::Document;
+use super::locator::Locator;
+use super::lock::{Held, Patience, Waiting, lock_file};
+use super::read::read_file;
+use super::restore::{Backups, FileBackups};
+use super::scratch::{Scratch, ScratchFile};
+use super::version::Version;
+use super::{Absent, Store, commit};
+
+/// A store in a file (DESIGN §3).
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    path: PathBuf,
+    waiting: Waiting,
+}
+
+impl FileStore {
+    /// The store in this file. `waiting` is told when its lock takes long.
+    #[must_use]
+    pub fn new(path: PathBuf, waiting: Waiting) -> Self {
+        Self { path, waiting }
+    }
+
+    /// The path of what belongs to this store.
+    fn beside(&self, name: &str) -> Result<PathBuf, Error> {
+        Ok(commit::with_suffix(&self.target()?, &format!(".{name}")))
+    }
+
+    /// A symlinked store is followed, so that the target is replaced and not the link, and all who
+    /// come by different links meet at one lock.
+    fn target(&self) -> Result<PathBuf, Error> {
+        let mut path = self.path.clone();
+        // As many links as the system itself follows.
+        for _ in 0..40 {
+            match fs::read_link(&path) {
+                Ok(link) => path = path.parent().unwrap_or(Path::new("")).join(link),
+                Err(_) => return Ok(path),
+            }
+        }
+        Err(Error::io(&self.path)(io::Error::other("too many links")))
+    }
+}
+
+impl Store for FileStore {
+    fn read(&self) -> Result<Option<Document>, Error> {
+        read_file(&self.path)
+    }
+
+    fn transact(&self, absent: Absent, change: &mut dyn FnMut(&mut Document)) -> Result<(), Error> {
+        let target = self.target()?;
+        if absent == Absent::Create {
+            commit::make_folder(&target).map_err(Error::io(&target))?;
+        } else if !target.exists() {
+            return Err(Error::Missing { at: target.into() });
+        }
+        let lock = commit::with_suffix(&target, ".lock");
+        let _lock = lock_file(lock, Patience::USUAL, self.waiting)?;
+        let before = read_file(&target)?;
+        let Some(mut document) = before
+            .clone()
+            .or_else(|| (absent == Absent::Create).then(Document::default))
+        else {
+            return Err(Error::Missing { at: target.into() });
+        };
+        change(&mut document);
+        if before.as_ref() == Some(&document) {
+            return Ok(());
+        }
+        // On a full disk the backup stays as it was, too.
+        let new =
+            commit::prepare(&target, &document.to_bytes(), None).map_err(Error::io(&target))?;
+        match before {
+            Some(before) if document.replaces_token_of(&before) => {
+                new.put().map_err(Error::io(&target))?;
+                commit::renew_backup(&target, &document.to_bytes()).map_err(Error::io(&target))
+            }
+            Some(_) => {
+                commit::keep_backup(&target).map_err(Error::io(&target))?;
+                new.put().map_err(Error::io(&target))
+            }
+            None => new.put().map_err(Error::io(&target)),
+        }
+    }
+
+    fn hold(&self, name: &str, patience: Patience) -> Result<Box<dyn Held>, Error> {
+        let path = self.beside(&format!("{name}.lock"))?;
+        Ok(Box::new(lock_file(path, patience, self.waiting)?))
+    }
+
+    fn scratch(&self, name: &str) -> Result<Box<dyn Scratch>, Error> {
+        Ok(Box::new(ScratchFile::at(self.beside(name)?)))
+    }
+
+    fn exists(&self) -> Result<bool, Error> {
+        self.path.try_exists().map_err(Error::io(&self.path))
+    }
+
+    fn version(&self) -> Option<Version> {
+        Version::of_file(&fs::metadata(&self.path).ok()?)
+    }
+
+    fn backups(&self) -> Result<Option<Box<dyn Backups>>, Error> {
+        let backups = FileBackups::new(self.target()?, self.waiting);
+        Ok(Some(Box::new(backups)))
+    }
+
+    fn locator(&self) -> Locator {
+        Locator::File(self.path.clone())
+    }
+}

@@ -1,0 +1,40 @@
+//! Where a person's files are, if they did not say so.
+
+use std::path::PathBuf;
+
+use super::error::Error;
+use crate::sys::place;
+
+/// The folder that opencode keeps its data in: `$XDG_DATA_HOME/opencode`, which is
+/// `~/.local/share/opencode` on macOS too (PROTOCOL §5).
+///
+/// # Errors
+/// When there is no home directory.
+pub fn opencode_data() -> Result<PathBuf, Error> {
+    let named = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let data = named.or_else(|| Some(dirs::home_dir()?.join(".local").join("share")));
+    Ok(data.ok_or(Error::NoHome)?.join("opencode"))
+}
+
+/// The folder for what need not be kept: logs, and locks of files that are not ours.
+///
+/// # Errors
+/// When there is no home directory.
+pub fn state_folder() -> Result<PathBuf, Error> {
+    let state = dirs::state_dir().or_else(dirs::data_local_dir);
+    Ok(state.ok_or(Error::NoHome)?.join("codex-accounts"))
+}
+
+/// The store of a person who named none.
+///
+/// # Errors
+/// When there is no home directory.
+pub fn default_path() -> Result<PathBuf, Error> {
+    const NAME: &str = "openai-codex-accounts.json";
+    match place::roaming_data() {
+        Some(data) => Ok(data.join("opencode").join(NAME)),
+        None => Ok(opencode_data()?.join(NAME)),
+    }
+}
