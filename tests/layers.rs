@@ -76,7 +76,7 @@ fn every_change_of_a_store_is_one_that_logs_a_switch() {
     assert_eq!(callers, [root.join("src/store/mod.rs")]);
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
@@ -161,7 +161,7 @@ fn rank(layer: &str) -> Option<usize> {
 }
 
 /// The lines up to their first `//`; one that follows a colon is a URL's.
-fn without_comments(text: &str) -> String {
+pub(crate) fn without_comments(text: &str) -> String {
     let mut code = String::new();
     for line in text.lines() {
         let mut slashes = line.match_indices("//").map(|(at, _)| at);
@@ -173,7 +173,7 @@ fn without_comments(text: &str) -> String {
 }
 
 /// The paths in the code, groups spelt out: `a::{b, c::d}` is `a::b` and `a::c::d`.
-fn named(code: &str) -> Vec<String> {
+pub(crate) fn named(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     let mut groups: Vec<String> = Vec::new();
     let mut path = String::new();

@@ -17,6 +17,7 @@ mod hold;
 mod import;
 mod launch;
 mod layers;
+mod layers_circles;
 mod login;
 mod manners;
 mod manual;
