@@ -224,7 +224,7 @@ pub(crate) fn registered_ports() -> Lock {
         most: 5 * LONG,
     };
     let path = std::env::temp_dir().join("codex-accounts-tests-login-ports.lock");
-    let lock = lock::exclusive(&path, patience, |_: &Path| {}).expect("a lock");
+    let lock = lock::exclusive(&path, patience, |_| ()).expect("a lock");
     lock.expect("others let go of the login ports")
 }
 

@@ -52,6 +52,8 @@ mod relay_trouble;
 mod service;
 mod session_strip;
 mod store;
+#[cfg(target_os = "linux")]
+mod store_trouble;
 mod support;
 mod terminal;
 mod token;

@@ -1,7 +1,7 @@
 //! How a command ends: the one table of exit codes (DESIGN §2), the one place that maps errors to
 //! them, and the one place that prints an error.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -351,7 +351,7 @@ fn of_store(error: &store::Error) -> Code {
         store::Error::Format { .. } | store::Error::NoHome => Code::Config,
         store::Error::Exposed { .. } => Code::Refused,
         store::Error::Locked { .. } => Code::TryLater,
-        store::Error::Io { .. } => Code::Io,
+        store::Error::NoLocks { .. } | store::Error::Io { .. } => Code::Io,
     }
 }
 
@@ -368,6 +368,14 @@ fn of_store_hint(error: &store::Error) -> Option<String> {
             has_backup.then(|| restore(path))
         }
         store::Error::NoHome => Some("set HOME, or name the store with --store".to_owned()),
+        store::Error::NoLocks { .. } => Some(
+            "keep the store where there are locks, on a local disk: set CODEX_ACCOUNTS_FILE"
+                .to_owned(),
+        ),
+        // A mount can't be renamed over.
+        store::Error::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
+            Some("mount the folder that it is in, and not the file alone".to_owned())
+        }
         store::Error::Locked { .. } | store::Error::Io { .. } => None,
     }
 }

@@ -1,7 +1,6 @@
 //! The commands: arguments, streams and exit codes; one file a command. A command reads its
 //! arguments, asks the modules below, and prints; it decides nothing about accounts by itself.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 pub mod account_pick;
@@ -31,6 +30,7 @@ use exit::{Code, Error};
 use shell::Shell;
 
 use crate::account::printable::printable;
+use crate::store::notice::Notice;
 
 /// What `--version` shows: the version, and the commit where it is known.
 pub const VERSION: &str = env!("CODEX_ACCOUNTS_VERSION");
@@ -57,9 +57,9 @@ pub fn main<C: Command>() -> ExitCode {
     let result = match C::try_parse() {
         Ok(command) => {
             let waiting = if command.common().quiet {
-                |_: &Path| ()
+                |_: &Notice<'_>| ()
             } else {
-                say_waiting::<C>
+                say::<C>
             };
             Shell::new(C::NAME, command.common(), waiting).and_then(|shell| command.run(&shell))
         }
@@ -71,7 +71,6 @@ pub fn main<C: Command>() -> ExitCode {
     }
 }
 
-fn say_waiting<C: Command>(lock: &Path) {
-    let lock = lock.display().to_string();
-    eprintln!("{}: waiting for the lock '{}'", C::NAME, printable(&lock));
+fn say<C: Command>(notice: &Notice<'_>) {
+    eprintln!("{}: {}", C::NAME, printable(&notice.to_string()));
 }

@@ -58,7 +58,7 @@ fn folder() -> Result<PathBuf, store::Error> {
     let named = std::env::var_os("CODEX_HOME").filter(|folder| !folder.is_empty());
     match named {
         Some(folder) => Ok(PathBuf::from(folder)),
-        None => Ok(dirs::home_dir().ok_or(store::Error::NoHome)?.join(".codex")),
+        None => Ok(store::home()?.join(".codex")),
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::store::{self, commit};
+use crate::store::{self, commit, read};
 
 /// A client may write in place and without a lock (PROTOCOL §5): what is half a file now is whole
 /// a moment later.
@@ -46,10 +46,9 @@ impl JsonFile {
     pub fn read(&self) -> Result<Option<Text>, store::Error> {
         let mut tries = 1;
         loop {
-            let bytes = match fs::read(&self.path) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(source) => return Err(self.error(source)),
+            let read = read::regular(&self.path).map_err(|source| self.error(source))?;
+            let Some(bytes) = read else {
+                return Ok(None);
             };
             match Text::parse(bytes) {
                 Ok(text) => return Ok(Some(text)),
@@ -83,6 +82,7 @@ impl JsonFile {
     fn replace(&self, text: &Text) -> io::Result<()> {
         let target = fs::canonicalize(&self.path)?;
         let permissions = fs::metadata(&target)?.permissions();
+        commit::sweep(&target);
         commit::replace(&target, text.text.as_bytes(), Some(permissions))
     }
 

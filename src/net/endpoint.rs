@@ -62,8 +62,11 @@ impl Endpoint {
     }
 
     fn of_setting(setting: &'static str, default: &str) -> Result<Self, Error> {
-        let value = std::env::var(setting).unwrap_or_default();
-        Self::parse(setting, if value.is_empty() { default } else { &value })
+        match std::env::var_os(setting) {
+            // One that is set and empty is a mistake, as of a script's: it moves nothing.
+            Some(value) => Self::parse(setting, &value.to_string_lossy()),
+            None => Self::parse(setting, default),
+        }
     }
 
     /// Reads an address; `setting` is named in the error.

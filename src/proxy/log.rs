@@ -187,7 +187,7 @@ impl Bounded {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    file::private(&mut options).open(path)
+    file::open_private(&mut options, path)
 }
 
 /// Whole milliseconds, for a line.

@@ -2,8 +2,8 @@
 //! crash or a power cut. It knows nothing of what is in them.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -12,6 +12,9 @@ use crate::sys::file;
 
 /// How the names of temporary files begin. One that is left was cut off by a crash.
 pub const TEMPORARY_PREFIX: &str = ".codex-accounts-";
+
+/// How many letters of chance they end with.
+const RANDOM: usize = 6;
 
 /// Bytes on the disk that wait to take the place of a file. They are gone if nothing comes of it.
 #[derive(Debug)]
@@ -31,24 +34,35 @@ pub fn prepare<'a>(
     permissions: Option<fs::Permissions>,
 ) -> io::Result<Prepared<'a>> {
     let mut temporary = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
+        .prefix(&prefix(path))
+        .rand_bytes(RANDOM)
         .tempfile_in(folder(path))?;
-    temporary.as_file_mut().write_all(bytes)?;
-    if let Some(permissions) = permissions {
-        temporary.as_file().set_permissions(permissions)?;
+    match permissions {
+        Some(permissions) => temporary.as_file().set_permissions(permissions)?,
+        None => file::own(temporary.as_file())?,
     }
+    file::write_all(temporary.as_file_mut(), bytes)?;
     temporary.as_file().sync_all()?;
     Ok(Prepared { path, temporary })
+}
+
+/// A file was replaced.
+#[derive(Debug)]
+#[must_use]
+pub struct Put {
+    /// Why that may not outlive a power cut; nothing, where it does.
+    pub unsynced: Option<io::Error>,
 }
 
 impl Prepared<'_> {
     /// Puts them there: renamed, and the folder synced.
     ///
     /// # Errors
-    /// When one of these fails; where it is the first, the file is as it was.
-    pub fn put(self) -> io::Result<()> {
+    /// When it can't be renamed; the file is as it was.
+    pub fn put(self) -> io::Result<Put> {
         file::put(self.temporary, self.path)?;
-        file::sync_folder(folder(self.path))
+        let unsynced = file::sync_folder(folder(self.path)).err();
+        Ok(Put { unsynced })
     }
 }
 
@@ -57,7 +71,28 @@ impl Prepared<'_> {
 /// # Errors
 /// When it fails; the file is then as it was.
 pub fn replace(path: &Path, bytes: &[u8], permissions: Option<fs::Permissions>) -> io::Result<()> {
-    prepare(path, bytes, permissions)?.put()
+    prepare(path, bytes, permissions)?.put().map(drop)
+}
+
+/// Takes away what was left of changes of this file that were cut off. Whoever changes it must have
+/// the lock of all who do: what is being written now looks the same.
+pub fn sweep(path: &Path) {
+    let prefix = prefix(path);
+    let entries = fs::read_dir(folder(path)).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let random = name.to_str().and_then(|name| name.strip_prefix(&prefix));
+        if random.is_some_and(|random| random.len() == RANDOM && !random.contains('.')) {
+            // What can't be taken away is told by the doctor.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// How the names of this file's temporary files begin.
+fn prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().display();
+    format!("{TEMPORARY_PREFIX}{name}.")
 }
 
 /// Keeps the file as it is under the name of its backup. It costs no copy and no sync: the backup
@@ -70,11 +105,12 @@ pub fn keep_backup(path: &Path) -> io::Result<()> {
     let fresh = with_suffix(&backup, ".new");
     let _ = fs::remove_file(&fresh);
     // File systems without hard links get a copy, which takes the permissions along.
-    fs::hard_link(path, &fresh).or_else(|_| fs::copy(path, &fresh).map(drop))?;
-    fs::rename(&fresh, &backup)?;
+    let kept = fs::hard_link(path, &fresh)
+        .or_else(|_| fs::copy(path, &fresh).map(drop))
+        .and_then(|()| fs::rename(&fresh, &backup));
     // Renaming one link of a file over another does nothing and leaves both.
     let _ = fs::remove_file(&fresh);
-    Ok(())
+    kept
 }
 
 /// Makes a backup of the file as it is now: a copy of its own, since another program may write into
@@ -98,9 +134,16 @@ pub fn backup_path(path: &Path) -> PathBuf {
 /// # Errors
 /// When one can't be made.
 pub fn make_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    file::private_folder(&mut builder).create(folder(path))
+    let folder = folder(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    make_folder(folder)?;
+    match file::make_private_folder(folder) {
+        // Another process may have been quicker.
+        Err(error) if !folder.is_dir() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The path with something after its last part.

@@ -42,6 +42,14 @@ pub enum Error {
         /// How long was waited.
         waited: std::time::Duration,
     },
+    /// There are no locks where it is.
+    #[error("'{}' can't be locked: {source}", path.display())]
+    NoLocks {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No place for it is known.
     #[error("there is no home directory, and no store was named")]
     NoHome,

@@ -8,6 +8,7 @@ use super::error::Error;
 use super::format::Document;
 use super::locator::Locator;
 use super::lock::{Held, Patience, Waiting, lock_file};
+use super::notice::Notice;
 use super::read::read_file;
 use super::restore::{Backups, FileBackups};
 use super::scratch::{Scratch, ScratchFile};
@@ -26,6 +27,13 @@ impl FileStore {
     #[must_use]
     pub fn new(path: PathBuf, waiting: Waiting) -> Self {
         Self { path, waiting }
+    }
+
+    fn note_backup(&self, target: &Path, kept: io::Result<()>) {
+        if let Err(error) = kept {
+            let backup = commit::backup_path(target);
+            (self.waiting)(&Notice::NoBackup(&backup, &error));
+        }
     }
 
     /// The path of what belongs to this store.
@@ -57,7 +65,7 @@ impl Store for FileStore {
         let target = self.target()?;
         if absent == Absent::Create {
             commit::make_folder(&target).map_err(Error::io(&target))?;
-        } else if !target.exists() {
+        } else if !target.try_exists().map_err(Error::io(&target))? {
             return Err(Error::Missing { at: target.into() });
         }
         let lock = commit::with_suffix(&target, ".lock");
@@ -73,20 +81,24 @@ impl Store for FileStore {
         if before.as_ref() == Some(&document) {
             return Ok(());
         }
+        commit::sweep(&target);
+        let bytes = document.to_bytes();
         // On a full disk the backup stays as it was, too.
-        let new =
-            commit::prepare(&target, &document.to_bytes(), None).map_err(Error::io(&target))?;
-        match before {
-            Some(before) if document.replaces_token_of(&before) => {
-                new.put().map_err(Error::io(&target))?;
-                commit::renew_backup(&target, &document.to_bytes()).map_err(Error::io(&target))
-            }
-            Some(_) => {
-                commit::keep_backup(&target).map_err(Error::io(&target))?;
-                new.put().map_err(Error::io(&target))
-            }
-            None => new.put().map_err(Error::io(&target)),
+        let new = commit::prepare(&target, &bytes, None).map_err(Error::io(&target))?;
+        let replaces_token = |before: &Document| document.replaces_token_of(before);
+        let is_outdated = before.as_ref().is_some_and(replaces_token);
+        if before.is_some() && !is_outdated {
+            self.note_backup(&target, commit::keep_backup(&target));
         }
+        let put = new.put().map_err(Error::io(&target))?;
+        // It is committed: what fails from here on is a note.
+        if let Some(error) = put.unsynced {
+            (self.waiting)(&Notice::NotSynced(&target, &error));
+        }
+        if is_outdated {
+            self.note_backup(&target, commit::renew_backup(&target, &bytes));
+        }
+        Ok(())
     }
 
     fn hold(&self, name: &str, patience: Patience) -> Result<Box<dyn Held>, Error> {

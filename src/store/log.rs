@@ -3,7 +3,7 @@
 //! can't be written.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -172,8 +172,8 @@ fn append(path: &Path, line: &Line) -> io::Result<()> {
     text.push('\n');
     let mut options = OpenOptions::new();
     options.create(true).append(true);
-    let mut file = file::private(&mut options).open(path)?;
-    file.write_all(text.as_bytes())?;
+    let mut file = file::open_private(&mut options, path)?;
+    file::write_all(&mut file, text.as_bytes())?;
     if file.metadata()?.len() > LONGEST {
         shorten(path)?;
     }

@@ -11,8 +11,9 @@ pub mod format;
 pub mod locator;
 pub mod lock;
 pub mod log;
+pub mod notice;
 mod places;
-mod read;
+pub mod read;
 pub mod restore;
 pub mod scratch;
 pub mod version;
@@ -27,7 +28,7 @@ pub use error::Error;
 pub use file::FileStore;
 pub use format::Document;
 pub use lock::lock_file;
-pub use places::{default_path, opencode_data, state_folder};
+pub use places::{default_path, home, opencode_data, state_folder};
 pub use read::refuse_exposed;
 
 /// A place that keeps a document.

@@ -5,6 +5,15 @@ use std::path::PathBuf;
 use super::error::Error;
 use crate::sys::place;
 
+/// The person's home. A relative one is none: it would be another one in each folder.
+///
+/// # Errors
+/// When there is none.
+pub fn home() -> Result<PathBuf, Error> {
+    let home = dirs::home_dir().filter(|path| path.is_absolute());
+    home.ok_or(Error::NoHome)
+}
+
 /// The folder that opencode keeps its data in: `$XDG_DATA_HOME/opencode`, which is
 /// `~/.local/share/opencode` on macOS too (PROTOCOL §5).
 ///
@@ -14,8 +23,10 @@ pub fn opencode_data() -> Result<PathBuf, Error> {
     let named = std::env::var_os("XDG_DATA_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute());
-    let data = named.or_else(|| Some(dirs::home_dir()?.join(".local").join("share")));
-    Ok(data.ok_or(Error::NoHome)?.join("opencode"))
+    match named {
+        Some(data) => Ok(data.join("opencode")),
+        None => Ok(home()?.join(".local").join("share").join("opencode")),
+    }
 }
 
 /// The folder for what need not be kept: logs, and locks of files that are not ours.
@@ -24,6 +35,7 @@ pub fn opencode_data() -> Result<PathBuf, Error> {
 /// When there is no home directory.
 pub fn state_folder() -> Result<PathBuf, Error> {
     let state = dirs::state_dir().or_else(dirs::data_local_dir);
+    let state = state.filter(|path| path.is_absolute());
     Ok(state.ok_or(Error::NoHome)?.join("codex-accounts"))
 }
 

@@ -13,8 +13,7 @@ use crate::sys::file;
 /// # Errors
 /// When it can't be read, others could read it too, or it is no document.
 pub(super) fn read_file(path: &Path) -> Result<Option<Document>, Error> {
-    refuse_irregular(path)?;
-    let mut file = match fs::File::open(path) {
+    let mut file = match file::open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(path)(error)),
@@ -30,15 +29,19 @@ pub(super) fn read_file(path: &Path) -> Result<Option<Document>, Error> {
         })
 }
 
-/// A folder has nothing to read, and a pipe would be waited for.
-fn refuse_irregular(path: &Path) -> Result<(), Error> {
-    let what = match fs::metadata(path).map(|it| it.file_type()) {
-        Ok(kind) if kind.is_dir() => "it is a folder",
-        Ok(kind) if !kind.is_file() => "it is no regular file",
-        // What is wrong with it shows when it is opened.
-        _ => return Ok(()),
+/// The bytes of a regular file; `None` if there is no file. A pipe in its place is not waited for.
+///
+/// # Errors
+/// When it can't be read, or is no regular file.
+pub fn regular(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut file = match file::open_regular(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
     };
-    Err(Error::io(path)(io::Error::other(what)))
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// Refuses a file with a secret in it that others could read or write.

@@ -4,11 +4,12 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io::{self, Seek};
 use std::path::PathBuf;
 
-use super::commit;
 use super::locator::Locator;
+use super::{commit, read};
+use crate::sys::file;
 
 /// Some bytes under a name.
 pub trait Scratch: Debug + Send + Sync {
@@ -66,21 +67,18 @@ impl ScratchFile {
 
 impl Scratch for ScratchFile {
     fn read(&self) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(&self.path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        read::regular(&self.path)
     }
 
     fn put(&self, bytes: &[u8]) -> io::Result<()> {
         commit::make_folder(&self.path)?;
+        commit::sweep(&self.path);
         commit::replace(&self.path, bytes, None)
     }
 
     fn reserve(&self, bytes: &[u8]) -> io::Result<Box<dyn Reserved>> {
         self.put(bytes)?;
-        let file = OpenOptions::new().write(true).open(&self.path)?;
+        let file = file::open_private(OpenOptions::new().write(true), &self.path)?;
         Ok(Box::new(ReservedFile(file)))
     }
 
@@ -102,7 +100,7 @@ struct ReservedFile(File);
 impl Reserved for ReservedFile {
     fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.rewind()?;
-        self.0.write_all(bytes)?;
+        file::write_all(&mut self.0, bytes)?;
         self.0.sync_all()
     }
 }

@@ -82,7 +82,8 @@ impl AccountPick {
                 let decided = self.decide(current, dead, now);
                 document = current.clone();
                 decided
-            })??;
+            })
+            .map_err(hint_at_peek)??;
         }
         match decision {
             Decision::Use { index, switch } => Ok(Ok(Picked {
@@ -189,6 +190,19 @@ impl AccountPick {
             None => format!("that is in {wait} s; --wait waits for it"),
         };
         Error::hinted(Code::TryLater, message, hint)
+    }
+}
+
+/// A store that can be read and not written is good for a pick that is not noted.
+fn hint_at_peek(error: store::Error) -> Error {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    match &error {
+        store::Error::Io { source, .. }
+            if matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem) =>
+        {
+            Error::hinted(Code::Io, error.to_string(), "--peek picks without writing")
+        }
+        _ => error.into(),
     }
 }
 

@@ -122,7 +122,12 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
     if path.is_dir() {
         return read_folder(shell, path);
     }
-    match load(path) {
+    // What a person names may be a pipe; a client's own login is a file.
+    let text = match client {
+        Some(_) => regular(path),
+        None => load(path),
+    };
+    match text {
         Ok(text) => parse(quoted(path), &text).map(|source| vec![source]),
         Err(error) => Err(suggest(error, file)),
     }
@@ -174,6 +179,12 @@ fn is_of_codex(text: &[u8]) -> bool {
 
 fn load(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|error| io(path, &error))
+}
+
+fn regular(path: &Path) -> Result<Vec<u8>, Error> {
+    let read = store::read::regular(path)
+        .and_then(|text| text.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound)));
+    read.map_err(|error| io(path, &error))
 }
 
 fn io(path: &Path, error: &std::io::Error) -> Error {

@@ -1,8 +1,8 @@
 //! Files: which one is which, and how one takes another's place. Who may read them is said by the
 //! profile's folder that they are in, and nothing is to be done for a single one.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Write};
 use std::os::windows::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
@@ -17,14 +17,59 @@ use crate::sys::rights::Rights;
 const TRIES: u32 = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(20);
 
-/// Files that are created so are their owner's alone: the folder sees to that.
-pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
+/// Opens a file for writing; one that is created is its owner's alone: the folder sees to that.
+///
+/// # Errors
+/// When it can't be opened.
+pub fn open_private(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.open(path)
 }
 
-/// Folders that are made so are their owner's alone: the one above sees to that.
-pub fn private_folder(builder: &mut DirBuilder) -> &mut DirBuilder {
-    builder
+/// Opens a file to be read.
+///
+/// # Errors
+/// When it can't be opened, or is a folder.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    File::open(path)
+}
+
+/// Makes a folder for its owner alone: the one above sees to that.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+/// Makes a file that was just created its owner's alone: the folder sees to that.
+///
+/// # Errors
+/// Never.
+pub fn own(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Writes all of it.
+///
+/// # Errors
+/// When it can't be written.
+pub fn write_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)
+}
+
+/// Whether something is mounted at this path: nothing is, at a file's.
+#[must_use]
+pub fn is_mount(_: &Path) -> bool {
+    false
+}
+
+/// Whether this is what a file system says that has no locks (`ERROR_NOT_SUPPORTED`).
+#[must_use]
+pub fn knows_no_locks(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(1 | 50))
 }
 
 /// Who may do what; `None` on a system that has no such thing.

@@ -13,6 +13,7 @@ use crate::cli::typed::quoted;
 use crate::store::format;
 use crate::store::lock::Patience;
 use crate::store::{self, Document, commit};
+use crate::sys::file::is_mount;
 
 /// A write takes no longer than this; what is older was cut off.
 const LONGEST_WRITE: Duration = Duration::from_secs(10 * 60);
@@ -36,6 +37,7 @@ pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
         let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         findings.extend(permissions::examine(&file));
         findings.push(lock(shell, &file));
+        findings.extend(mounted(&file));
         findings.extend(active(&file, &document));
         findings.extend(left_behind(shell, &file));
     }
@@ -91,6 +93,18 @@ fn unreadable(shell: &Shell, error: &store::Error) -> Finding {
     Finding::wrong("store", error.to_string(), mend)
 }
 
+/// A mount can't be replaced, and a store is with each change.
+fn mounted(file: &Path) -> Option<Finding> {
+    is_mount(file).then(|| {
+        let what = format!(
+            "'{}' is mounted by itself, and can't be replaced",
+            file.display()
+        );
+        let advice = "mount the folder that it is in, and not the file alone";
+        Finding::wrong("store", what, Mend::Advice(advice.to_owned()))
+    })
+}
+
 fn has_backup(shell: &Shell) -> bool {
     let backups = shell.store().backups().ok().flatten();
     backups.is_some_and(|backups| matches!(backups.latest(), Ok(Some(_))))
@@ -104,6 +118,11 @@ fn lock(shell: &Shell, file: &Path) -> Finding {
     let path = commit::with_suffix(file, ".lock");
     match store::lock_file(path.clone(), patience, shell.waiting()) {
         Ok(_) => Finding::well("lock", "it can be had"),
+        Err(error @ store::Error::NoLocks { .. }) => {
+            let advice = "keep the store where there are locks, on a local disk: set \
+                          CODEX_ACCOUNTS_FILE";
+            Finding::wrong("lock", error.to_string(), Mend::Advice(advice.to_owned()))
+        }
         Err(error) => {
             let command = format!("fuser -v {}", quoted(&path));
             Finding::wrong("lock", error.to_string(), Mend::Type(command))
