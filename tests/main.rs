@@ -13,6 +13,8 @@ mod accounts_view;
 mod accounts_watch;
 mod codex;
 mod corpus;
+#[cfg(target_os = "linux")]
+mod faults;
 mod hold;
 mod import;
 mod launch;

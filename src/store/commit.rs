@@ -74,15 +74,16 @@ pub fn replace(path: &Path, bytes: &[u8], permissions: Option<fs::Permissions>) 
     prepare(path, bytes, permissions)?.put().map(drop)
 }
 
-/// Takes away what was left of changes of this file that were cut off. Whoever changes it must have
-/// the lock of all who do: what is being written now looks the same.
+/// Takes away what was left of changes of this file and its backup that were cut off. Whoever
+/// changes it must have the lock of all who do: what is being written now looks the same.
 pub fn sweep(path: &Path) {
-    let prefix = prefix(path);
+    let prefixes = [prefix(path), prefix(&backup_path(path))];
     let entries = fs::read_dir(folder(path)).into_iter().flatten().flatten();
     for entry in entries {
         let name = entry.file_name();
-        let random = name.to_str().and_then(|name| name.strip_prefix(&prefix));
-        if random.is_some_and(|random| random.len() == RANDOM && !random.contains('.')) {
+        let name = name.to_str().unwrap_or_default();
+        let mut random = prefixes.iter().filter_map(|it| name.strip_prefix(it));
+        if random.any(|random| random.len() == RANDOM && !random.contains('.')) {
             // What can't be taken away is told by the doctor.
             let _ = fs::remove_file(entry.path());
         }

@@ -9,6 +9,8 @@ pub(crate) mod canary;
 pub(crate) mod chromium;
 pub(crate) mod clients;
 pub(crate) mod examples;
+#[cfg(target_os = "linux")]
+pub(crate) mod faults;
 pub(crate) mod home;
 pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
