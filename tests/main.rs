@@ -50,6 +50,7 @@ mod relay_encoded;
 mod relay_faults;
 mod relay_http;
 mod relay_log;
+mod relay_session;
 mod relay_trouble;
 mod service;
 mod session_strip;

@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use super::session::Blob;
+
 /// An event larger than this is passed over: none that tells of a limit is.
 const LARGEST_EVENT: usize = 1 << 20;
 
@@ -23,6 +25,8 @@ pub enum Event {
     Notice(Value),
     /// It is a part of the answer.
     Output,
+    /// It is a part of the answer, an item with these blobs in it.
+    Item(Vec<Blob>),
     /// The answer is whole, and this is the last of it.
     End,
 }
@@ -33,10 +37,16 @@ impl Event {
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         match self {
-            Self::Preamble | Self::Output => false,
+            Self::Preamble | Self::Output | Self::Item(_) => false,
             Self::Notice(notice) => notice["type"] != "codex.rate_limits",
             Self::End => true,
         }
+    }
+
+    /// Whether it is a part of the answer.
+    #[must_use]
+    pub fn is_output(&self) -> bool {
+        matches!(self, Self::Output | Self::Item(_))
     }
 }
 
@@ -107,6 +117,12 @@ fn classify(event: &[u8]) -> Event {
     }
     let name = field(event, b"event:").next();
     let named_error = name == Some(b"error");
+    if contains(event, b"encrypted_content") {
+        let blobs = std::str::from_utf8(&data(event)).map_or(Vec::new(), Blob::of_event);
+        if !blobs.is_empty() {
+            return Event::Item(blobs);
+        }
+    }
     if !named_error && !WORTH_READING.iter().any(|word| contains(event, word)) {
         return Event::Output;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::log::{Event, Line, Log, millis};
+use crate::account::session::SessionKey;
 use crate::clock::Clock;
 
 /// The entry of a request that is under way; going, it is written.
@@ -14,7 +15,7 @@ pub(super) struct Entry {
     number: u64,
     started: Instant,
     /// The session that the client named.
-    session: Option<String>,
+    pub(super) session: Option<SessionKey>,
     /// The account that answered, by its name for people.
     pub(super) account: Option<String>,
     /// The status that the client got.
@@ -28,7 +29,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(log: Arc<Log>, clock: Clock, number: u64, session: Option<String>) -> Self {
+    pub(super) fn new(
+        log: Arc<Log>,
+        clock: Clock,
+        number: u64,
+        session: Option<SessionKey>,
+    ) -> Self {
         Self {
             log,
             clock,
@@ -72,7 +78,7 @@ impl Entry {
         self.log.write(&Line {
             at: self.clock.now(),
             request: self.number,
-            session: self.session.as_deref(),
+            session: self.session.as_ref().map(SessionKey::as_str),
             event,
         });
     }

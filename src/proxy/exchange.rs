@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 use super::entry::Entry;
 use super::failover::{Step, Tries};
 use super::log::{Event, millis};
-use super::pool::{Choice, Unavailable, Wanted};
+use super::pool::{Choice, Kept, Unavailable, Wanted};
 use super::relay::Relay;
+use super::session::{Carried, Carrier, Recovery};
 use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::limit::{Reading, Verdict};
 use crate::account::observation::{Asking, Observation};
 use crate::account::pick::Nothing;
+use crate::account::session::Counts;
 use crate::account::time::UnixMillis;
 
 /// How one account is asked.
-pub(super) trait Transport: Send {
+pub(super) trait Transport: Carrier + Send {
     /// What an account said, as far as it was read: enough to judge it.
     type Answer: Send;
 
@@ -92,6 +94,7 @@ pub(super) struct Exchange {
     pub(super) entry: Entry,
     wanted: Wanted,
     tries: Tries,
+    carried: Carried,
     /// When the account was chosen that is asked now: a mark made since then tells of the same
     /// event, and was not there to be seen.
     chosen_at: UnixMillis,
@@ -146,6 +149,11 @@ enum Then<A> {
 }
 
 impl<A> Attempt<A> {
+    fn is_served(&self) -> bool {
+        let judged = self.asked.as_ref();
+        judged.is_ok_and(|judged| judged.reading.verdict == Verdict::Ok)
+    }
+
     /// Whether it failed for a reason that says nothing about the account.
     fn is_nobodys_fault(&self) -> bool {
         match &self.asked {
@@ -169,14 +177,18 @@ impl<A> Attempt<A> {
 impl Exchange {
     pub(super) fn new(relay: Arc<Relay>, entry: Entry, model: Option<String>) -> Self {
         let chosen_at = relay.pool.now();
+        let carried = Carried::new(entry.session.clone());
+        let keep = carried.account(&relay.sessions, model.as_deref());
         Self {
             relay,
             entry,
             wanted: Wanted {
                 model,
+                keep,
                 ..Wanted::default()
             },
             tries: Tries::default(),
+            carried,
             chosen_at,
         }
     }
@@ -237,6 +249,7 @@ impl Exchange {
         };
         let relay = Arc::clone(&self.relay);
         let mut turn = relay.pace.turn(&account).await;
+        self.fit(&account, transport);
         loop {
             if !transport.can_ask(&account) {
                 return Then::Anew;
@@ -248,6 +261,10 @@ impl Exchange {
                 Err(silence) => &silence.verdict,
             };
             let mut step = self.tries.step(verdict, relay.pool.now());
+            let recovery = self.recovery(step, verdict, &account, transport);
+            if step == Step::Recover && recovery.is_none() {
+                step = Step::PassOn;
+            }
             self.write(&account, &asked, step, sent.elapsed());
             match step {
                 Step::Again(after) => {
@@ -268,12 +285,66 @@ impl Exchange {
                     }
                     Err(_) => step = self.tries.leave(),
                 },
-                Step::PassOn | Step::Recover => relay.pace.served(&turn),
+                Step::Recover => match self.way_back(recovery, &account).await {
+                    Some(maker) => {
+                        let attempt = self.attempt(account, asked.map_err(NoAnswer::Silent));
+                        return Then::Next(attempt, Ok(maker));
+                    }
+                    None => continue,
+                },
+                Step::PassOn => relay.pace.served(&turn),
                 Step::Next => {}
             }
             let asked = asked.map_err(NoAnswer::Silent);
             return self.end(account, asked, step).await;
         }
+    }
+
+    /// Sees to it that the account is sent what it is known to read.
+    fn fit(&mut self, account: &Account, transport: &mut impl Transport) {
+        let who = Handle::from(account);
+        if let Some(cut) = self.carried.fit(&self.relay.sessions, &who, transport) {
+            self.write_cut(account, cut);
+        }
+    }
+
+    /// What can be done about a refusal of what another account made, if this is one.
+    fn recovery(
+        &mut self,
+        step: Step,
+        verdict: &Verdict,
+        account: &Account,
+        transport: &mut impl Transport,
+    ) -> Option<Recovery> {
+        let Verdict::ForeignContent(foreign) = verdict else {
+            return None;
+        };
+        let who = (step == Step::Recover).then(|| Handle::from(account))?;
+        let sessions = &self.relay.sessions;
+        self.carried.recover(sessions, &who, foreign, transport)
+    }
+
+    /// The account that made what another refused, if it can serve now. If not, that one is asked
+    /// again.
+    async fn way_back(
+        &mut self,
+        recovery: Option<Recovery>,
+        account: &Account,
+    ) -> Option<Box<Account>> {
+        let Recovery { maker, cut } = recovery?;
+        if let Some(maker) = maker
+            && let Some(maker) = self.relay.pool.usable(&maker, &self.wanted).await
+        {
+            self.chosen_at = self.just_before_now();
+            return Some(maker);
+        }
+        self.write_cut(account, cut);
+        None
+    }
+
+    fn write_cut(&self, account: &Account, cut: Counts) {
+        let account = account.name();
+        self.entry.write(Event::Stripped { account, cut });
     }
 
     /// Ends the asking of one account: turns to the next one where that is the step.
@@ -282,6 +353,14 @@ impl Exchange {
             return self.leave(account, asked).await;
         }
         let attempt = self.attempt(account, asked);
+        if attempt.is_served() {
+            let by = Kept {
+                who: attempt.asking.who.clone(),
+                since: self.relay.pool.now(),
+            };
+            let sessions = &self.relay.sessions;
+            self.carried.accepted(sessions, &by, self.model());
+        }
         self.record(&attempt);
         Then::Over(attempt)
     }

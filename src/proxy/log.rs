@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::account::session::Counts;
 use crate::account::time::UnixMillis;
 use crate::store::commit;
 use crate::store::lock::{self, Patience};
@@ -75,6 +76,14 @@ pub enum Event<'a> {
         step: &'a str,
         /// From the request to the head of the answer.
         head_ms: u64,
+    },
+    /// What an account can't read was cut out of the request that it is sent.
+    Stripped {
+        /// The account.
+        account: &'a str,
+        /// How much.
+        #[serde(flatten)]
+        cut: Counts,
     },
     /// The request is over.
     Done {

@@ -14,6 +14,7 @@ pub mod pool;
 mod relay;
 mod replies;
 pub mod server;
+mod session;
 pub mod turns;
 pub mod upstream;
 mod watcher;

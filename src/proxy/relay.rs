@@ -15,8 +15,10 @@ use super::log::Log;
 use super::pace::Pace;
 use super::pool::Pool;
 use super::replies::{self, Body};
+use super::session::Sessions;
 use super::turns::Turns;
 use super::upstream::Upstream;
+use crate::account::session::SessionKey;
 
 /// What serves requests.
 pub(super) struct Relay {
@@ -34,6 +36,8 @@ pub(super) struct Relay {
     pub(super) log: Arc<Log>,
     /// Which account gave which turn state.
     pub(super) turns: Turns,
+    /// Which account a session is with, and who made what is in it.
+    pub(super) sessions: Sessions,
     /// Who may ask an account that is asked too fast.
     pub(super) pace: Pace,
     /// The number of the last request.
@@ -64,8 +68,7 @@ impl Relay {
 
     fn entry(&self, headers: &HeaderMap) -> Entry {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let session = headers.get("session-id").and_then(|id| id.to_str().ok());
-        let session = session.map(str::to_owned);
+        let session = SessionKey::of(headers);
         Entry::new(Arc::clone(&self.log), self.pool.clock(), number, session)
     }
 }

@@ -19,6 +19,7 @@ use super::log::{Event, Line, Log};
 use super::pace::Pace;
 use super::pool::Pool;
 use super::relay::Relay;
+use super::session::Sessions;
 use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::account::pick::Wishes;
@@ -136,6 +137,7 @@ impl Proxy {
             head_patience: settings.head_patience,
             log,
             turns: Turns::default(),
+            sessions: Sessions::default(),
             pace: Pace::default(),
             count: AtomicU64::new(1),
         });

@@ -87,8 +87,10 @@ impl Setting {
             .into();
         let mut request = agent
             .post(format!("{}{path}", self.ready("url")))
-            .header("authorization", format!("Bearer {}", self.ready("key")))
-            .header("session-id", "s-1");
+            .header("authorization", format!("Bearer {}", self.ready("key")));
+        if !headers.iter().any(|(name, _)| *name == "session-id") {
+            request = request.header("session-id", "s-1");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -1,7 +1,7 @@
 //! The choice of one account, and what it is where there is none.
 
 use super::order::{self, Rank, Standing};
-use super::{Request, session};
+use super::{Keep, Request, session};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, State, SwitchReason};
 
@@ -56,11 +56,20 @@ pub fn pick(
             switch: None,
         };
     }
+    let strategy = request.wishes.strategy.unwrap_or_default();
+    if let Some(Keep { index, since }) = request.keep
+        && strategy.lets_stay(accounts, active, since)
+        && order::best(&standings, Rank::for_session).contains(&index)
+    {
+        return Decision::Use {
+            index,
+            switch: None,
+        };
+    }
     let candidates = order::best(&standings, |rank| rank);
     if candidates.is_empty() {
         return none(&standings);
     }
-    let strategy = request.wishes.strategy.unwrap_or_default();
     let index = strategy.choose(accounts, &candidates, active, now);
     let switch = (index != active || accounts[index].activation.is_none())
         .then(|| switch_reason(accounts, active, index, request.model, now));

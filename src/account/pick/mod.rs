@@ -24,5 +24,5 @@ pub use activation::{activate, active_before, apply, is_news};
 pub use decide::{Decision, Nothing, pick};
 pub use explain::{Reason, explain};
 pub use policy::{Credits, Policy, Wishes};
-pub use request::Request;
+pub use request::{Keep, Request};
 pub use strategy::Strategy;

@@ -101,6 +101,7 @@ fn requests() -> impl Generate<Value = Request<'static>> {
         busy,
         session,
         model,
+        keep: None,
     })
 }
 

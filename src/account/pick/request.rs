@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::policy::Wishes;
+use crate::account::time::UnixMillis;
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -20,4 +21,15 @@ pub struct Request<'a> {
     pub busy: BTreeSet<usize>,
     /// Requests with the same key go to the same account as long as it is usable, busy or not.
     pub session: Option<&'a str>,
+    /// The account that is to go on, as long as no other is better than by the strategy.
+    pub keep: Option<Keep>,
+}
+
+/// That a session has an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The account.
+    pub index: usize,
+    /// When it served the session last.
+    pub since: UnixMillis,
 }

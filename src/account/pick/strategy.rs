@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::account::Account;
 use crate::account::time::UnixMillis;
 use crate::account::usage::{Usage, WEEKLY_MINUTES};
+use crate::account::{Account, SwitchReason};
 
 /// How the next account is chosen among the usable ones (DESIGN §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,6 +29,21 @@ pub enum Strategy {
 }
 
 impl Strategy {
+    /// Whether a session that an account served at a time stays with it: the choice is for when it
+    /// begins, and for when its account can't serve. But to spend in steps is to leave while it
+    /// could; and who makes another account the active one by hand wants that one used.
+    pub(super) fn lets_stay(self, accounts: &[Account], active: usize, since: UnixMillis) -> bool {
+        let is_chosen_since = |account: &Account| {
+            let activated = account.activation.as_ref().map(|it| it.at);
+            account.last_switch_reason == Some(SwitchReason::Rotation) && activated > Some(since)
+        };
+        match self {
+            Self::Step { .. } => false,
+            Self::Sticky => !accounts.get(active).is_some_and(is_chosen_since),
+            Self::RoundRobin | Self::LeastUsed | Self::SoonestReset => true,
+        }
+    }
+
     /// Chooses among the candidates, of which there is one at least.
     pub(super) fn choose(
         self,
@@ -200,7 +215,7 @@ mod tests {
 
     use super::*;
     use crate::account::pick::properties::{NOW, account, by, now, weekly};
-    use crate::account::pick::{Decision, Request, pick};
+    use crate::account::pick::{Decision, Keep, Request, pick};
 
     #[test]
     fn a_strategy_is_read_as_it_is_written() {
@@ -218,6 +233,36 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Strategy>(), Err(Unknown), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_session_stays_unless_it_is_spent_in_steps_or_somebody_chose_another() {
+        let stays = |strategy: Strategy, reason: &str, at: u64| {
+            let accounts = [
+                account(json!({"refreshToken": "a", "lastSwitchReason": reason,
+                    "activation": {"at": at}})),
+                account(json!({"refreshToken": "b"})),
+            ];
+            let keep = Keep {
+                index: 1,
+                since: UnixMillis::from_millis(5),
+            };
+            let request = Request {
+                wishes: by(strategy),
+                keep: Some(keep),
+                ..Request::default()
+            };
+            matches!(
+                pick(&accounts, 0, &request, now()),
+                Decision::Use { index: 1, .. }
+            )
+        };
+        assert!(stays(Strategy::Sticky, "rotation", 5));
+        assert!(stays(Strategy::Sticky, "rate-limit", 6));
+        assert!(!stays(Strategy::Sticky, "rotation", 6), "chosen since");
+        assert!(stays(Strategy::LeastUsed, "rotation", 6));
+        assert!(stays(Strategy::SoonestReset, "rotation", 6));
+        assert!(!stays(Strategy::Step { points: 5.0 }, "initial", 1));
     }
 
     #[test]

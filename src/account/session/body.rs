@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
+use serde::Serialize;
+
 use super::blob::Blob;
 use super::item::{Edit, Item, Kind, apply};
 use super::text::{Unclear, Value, cut_parts, get};
@@ -39,14 +41,21 @@ pub struct Cut {
 }
 
 /// How much was cut out of a body. Shown as `reasoning=7 compaction=1`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Reasoning items.
+    #[serde(skip_serializing_if = "is_zero")]
     pub reasoning: usize,
     /// Compaction items.
+    #[serde(skip_serializing_if = "is_zero")]
     pub compaction: usize,
     /// Other items of which a part was encrypted.
+    #[serde(skip_serializing_if = "is_zero")]
     pub parts: usize,
+}
+
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl fmt::Display for Counts {

@@ -37,3 +37,37 @@ impl fmt::Display for SessionKey {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn key(headers: &[(&'static str, &str)]) -> Option<String> {
+        let pairs = headers.iter().map(|(name, value)| {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            (HeaderName::from_static(name), value)
+        });
+        SessionKey::of(&pairs.collect()).map(|key| key.to_string())
+    }
+
+    #[test]
+    fn the_session_goes_before_the_thread() {
+        let codex = [("thread-id", "t"), ("session-id", "s")];
+        assert_eq!(key(&codex).as_deref(), Some("s"));
+        let opencode = [("x-session-id", "x")];
+        assert_eq!(key(&opencode).as_deref(), Some("x"));
+        assert_eq!(key(&codex[..1]).as_deref(), Some("t"));
+        assert_eq!(key(&[("session", "s")]), None);
+    }
+
+    #[test]
+    fn what_is_no_name_is_passed_over() {
+        let long = "s".repeat(LONGEST + 1);
+        for none in ["", &long, "\u{e9}"] {
+            let headers = [("session-id", none), ("thread-id", "t")];
+            assert_eq!(key(&headers).as_deref(), Some("t"), "{none}");
+        }
+    }
+}

@@ -49,7 +49,9 @@ impl Makers {
     pub fn maker_of(&self, blobs: impl IntoIterator<Item = Blob>) -> Option<&Handle> {
         let mut known = blobs.into_iter().filter_map(|blob| self.makers.get(&blob));
         let maker = known.next()?;
-        known.all(|other| other.key() == maker.key()).then_some(maker)
+        known
+            .all(|other| other.key() == maker.key())
+            .then_some(maker)
     }
 
     /// An account refused a request of this session, and took it without these blobs. It does read
@@ -85,7 +87,10 @@ impl Makers {
     #[must_use]
     pub fn unreadable(&self, session: &SessionKey, by: &Handle) -> Option<&HashSet<Blob>> {
         let is_it = |it: &&Refused| it.session == *session && it.by == by.key();
-        self.refused.iter().find(is_it).map(|refused| &refused.blobs)
+        self.refused
+            .iter()
+            .find(is_it)
+            .map(|refused| &refused.blobs)
     }
 
     fn forget_the_oldest(&mut self) {
@@ -105,7 +110,7 @@ mod tests {
 
     fn handle(id: &str) -> Handle {
         Handle::from(&Account {
-            chatgpt_account_id: AccountId::new(id),
+            chatgpt_account_id: Some(AccountId::new(id)),
             ..Account::new(RefreshToken::new(format!("token of {id}")))
         })
     }
@@ -144,7 +149,10 @@ mod tests {
         }
         assert_eq!(makers.maker_of([numbered(0)]), None);
         assert_eq!(makers.maker_of([numbered(1)]), Some(&handle("a")));
-        assert_eq!((makers.made.len(), makers.makers.len()), (MOST_MADE, MOST_MADE));
+        assert_eq!(
+            (makers.made.len(), makers.makers.len()),
+            (MOST_MADE, MOST_MADE)
+        );
     }
 
     #[test]
@@ -178,7 +186,9 @@ mod tests {
         let mut makers = Makers::default();
         let (one, two) = (session("one"), session("two"));
         makers.refused(&one, &handle("b"), &blobs("a1"));
-        let many: Vec<Blob> = (0..MOST_REFUSED).map(|n| Blob::of(&n.to_string())).collect();
+        let many: Vec<Blob> = (0..MOST_REFUSED)
+            .map(|n| Blob::of(&n.to_string()))
+            .collect();
         makers.refused(&two, &handle("b"), &many);
         assert!(makers.unreadable(&one, &handle("b")).is_none());
         assert!(makers.unreadable(&two, &handle("b")).is_some());

@@ -8,10 +8,14 @@
 mod blob;
 mod body;
 mod item;
+mod key;
+mod makers;
 #[cfg(test)]
 mod properties;
 mod text;
 
 pub use blob::Blob;
 pub use body::{Body, Counts, Cut, Extent};
+pub use key::SessionKey;
+pub use makers::Makers;
 pub use text::Unclear;

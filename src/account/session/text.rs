@@ -14,7 +14,7 @@ use serde::de::{Deserialize, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Texts are read so deep: as `serde_json` does for whoever parses them whole.
-const DEEPEST: usize = 128;
+const DEEPEST: usize = 127;
 
 /// A list may have so many elements, and an object so many members.
 const MOST: usize = 1 << 17;

@@ -160,6 +160,7 @@ impl AccountPick {
             exclude: self.exclude.iter().map(find).collect::<Result<_, _>>()?,
             busy: self.busy(accounts, now),
             session: self.session.as_deref(),
+            keep: None,
         })
     }
 

@@ -12,6 +12,7 @@ use hyper::body::Frame;
 use tokio::time::{Instant, timeout};
 
 use crate::account::limit::{self, Reading, Verdict};
+use crate::account::session::Blob;
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
 use crate::account::usage;
@@ -35,6 +36,8 @@ const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Held {
     pub(super) head: http::response::Parts,
     pub(super) body: Content,
+    /// The blobs that are in it so far.
+    pub(super) made: Vec<Blob>,
 }
 
 /// The body of an answer, as far as it was read.
@@ -66,7 +69,11 @@ const fn judged(head: http::response::Parts, body: Content, reading: Reading) ->
     Judged {
         status: Some(head.status.as_u16()),
         reading,
-        answer: Held { head, body },
+        answer: Held {
+            head,
+            body,
+            made: Vec::new(),
+        },
     }
 }
 
@@ -104,6 +111,7 @@ async fn read_preamble(
     let mut preamble = Preamble {
         reading: read_head(&head, now),
         decided: false,
+        made: Vec::new(),
         head: &head.headers,
         now,
     };
@@ -131,8 +139,10 @@ async fn read_preamble(
         }
     }
     body.events = Some(events);
-    let reading = preamble.reading;
-    Ok(judged(head, body, reading))
+    let Preamble { reading, made, .. } = preamble;
+    let mut judged = judged(head, body, reading);
+    judged.answer.made = made;
+    Ok(judged)
 }
 
 /// What the beginning of a stream said.
@@ -140,13 +150,17 @@ struct Preamble<'a> {
     reading: Reading,
     /// There was output, or a failure: it is known what the answer is.
     decided: bool,
+    made: Vec<Blob>,
     head: &'a HeaderMap,
     now: UnixMillis,
 }
 
 impl Preamble<'_> {
     fn take(&mut self, event: &Event) {
-        self.decided |= event.is_terminal() || *event == Event::Output;
+        self.decided |= event.is_terminal() || event.is_output();
+        if let Event::Item(blobs) = event {
+            self.made.extend(blobs);
+        }
         let Event::Notice(notice) = event else {
             return;
         };

@@ -78,8 +78,9 @@ impl Call {
 
     fn pass_on(self, answered: Answered<Held>) -> Response<Body> {
         let mut exchange = self.exchange;
-        let Held { head, body } = answered.judged.answer;
+        let Held { head, body, made } = answered.judged.answer;
         let watcher = Watcher::new(&exchange, &head.headers, answered.asking);
+        watcher.made(&made);
         exchange.entry.account = Some(answered.account.name().to_owned());
         exchange.entry.verdict = Some(answered.judged.reading.verdict.word());
         exchange.entry.note_head(head.status.as_u16());

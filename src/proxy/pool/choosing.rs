@@ -8,11 +8,11 @@ use tokio::time::timeout;
 
 use super::pending;
 use super::{Pool, STORE_PATIENCE};
+use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::observation::Observation;
-use crate::account::pick::{self, Decision, Nothing, Request, Wishes};
+use crate::account::pick::{self, Decision, Keep, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, State};
 use crate::store::Document;
 
 /// What a request needs.
@@ -20,10 +20,19 @@ use crate::store::Document;
 pub struct Wanted {
     /// The model, if it is known.
     pub model: Option<String>,
-    /// The account that is to go on as long as it can serve, whatever the strategy.
-    pub keep: Option<Handle>,
+    /// The account that is to go on as long as it can serve, as the strategy lets it.
+    pub keep: Option<Kept>,
     /// The accounts that were asked for this request and will not do.
     pub excluded: Vec<Handle>,
+}
+
+/// An account that a session has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The account.
+    pub who: Handle,
+    /// When it served the session last.
+    pub since: UnixMillis,
 }
 
 /// Who is next, or why nobody is.
@@ -74,6 +83,25 @@ impl Pool {
         }
     }
 
+    /// This account, if a session could go on with it.
+    pub async fn usable(self: &Arc<Self>, who: &Handle, wanted: &Wanted) -> Option<Box<Account>> {
+        let document = self.document().await;
+        let (accounts, now) = (&document.accounts, self.now());
+        let index = who.find(accounts)?;
+        let keep = Keep { index, since: now };
+        let request = Request {
+            keep: Some(keep),
+            ..request(&document, wanted, self.wishes)
+        };
+        let decision = pick::pick(accounts, document.active_index, &request, now);
+        let is_it = decision
+            == Decision::Use {
+                index,
+                switch: None,
+            };
+        is_it.then(|| Box::new(accounts[index].clone()))
+    }
+
     /// Records what an answer said, and chooses who is next: one change, one commit. When the store
     /// takes long, nobody waits for it.
     pub async fn fail_over(self: &Arc<Self>, observation: Observation, wanted: &Wanted) -> Choice {
@@ -117,21 +145,24 @@ impl Pool {
     }
 }
 
-fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis) -> Decision {
-    let (accounts, active) = (&document.accounts, document.active_index);
-    if let Some(index) = kept(accounts, wanted, now) {
-        return Decision::Use {
-            index,
-            switch: None,
-        };
-    }
-    let excluded = |who: &Handle| who.find(accounts);
-    let mut request = Request {
+fn request<'a>(document: &Document, wanted: &'a Wanted, wishes: Wishes) -> Request<'a> {
+    let find = |who: &Handle| who.find(&document.accounts);
+    let keep = |kept: &Kept| {
+        let (index, since) = (find(&kept.who)?, kept.since);
+        Some(Keep { index, since })
+    };
+    Request {
         wishes: wishes.or(document.policy.wishes()),
         model: wanted.model.as_deref(),
-        exclude: wanted.excluded.iter().filter_map(excluded).collect(),
+        exclude: wanted.excluded.iter().filter_map(find).collect(),
+        keep: wanted.keep.as_ref().and_then(keep),
         ..Request::default()
-    };
+    }
+}
+
+fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis) -> Decision {
+    let (accounts, active) = (&document.accounts, document.active_index);
+    let mut request = request(document, wanted, wishes);
     let decision = pick::pick(accounts, active, &request, now);
     if decision == Decision::Nothing(Nothing::NoneAllowed) {
         // All were asked. Those that turned out to be limited will be back; those that need a login
@@ -143,15 +174,6 @@ fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis)
         }
     }
     decision
-}
-
-/// The account that is to go on, if it can serve.
-fn kept(accounts: &[Account], wanted: &Wanted, now: UnixMillis) -> Option<usize> {
-    let index = wanted.keep.as_ref()?.find(accounts)?;
-    let mut excluded = wanted.excluded.iter();
-    let is_excluded = excluded.any(|who| who.find(accounts) == Some(index));
-    let is_ready = accounts[index].state(wanted.model.as_deref(), now) == State::Ready;
-    (is_ready && !is_excluded).then_some(index)
 }
 
 /// Notes in a document who is active. Whether that is worth a write.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cached::Cached;
-pub use choosing::{Choice, Unavailable, Wanted};
+pub use choosing::{Choice, Kept, Unavailable, Wanted};
 use pending::Pending;
 
 use crate::account::handle::Handle;
