@@ -44,8 +44,6 @@ mod recipes;
 mod refresh;
 mod rehearsal;
 mod rehearse;
-mod rehearse_socket;
-mod rehearse_strict;
 mod relay_encoded;
 mod relay_faults;
 mod relay_http;

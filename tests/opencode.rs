@@ -330,6 +330,8 @@ fn opencode_rotates_without_a_relay_as_the_manual_shows() {
     );
     let shown = home.run(
         home.command("dash")
+            // In trouble the real opencode takes more than a minute, and more on a busy machine.
+            .timeout(Duration::from_secs(300))
             .args(["-c", &recipe])
             .env("question", "who are you"),
     );

@@ -108,6 +108,7 @@ fn the_persons_own_is_not_found_on_the_stage() {
     CODEX_ACCOUNTS_ISSUER=http://127.0.0.1:PORT
     CODEX_ACCOUNTS_UPSTREAM=http://127.0.0.1:PORT/backend-api
     CODEX_HOME=STAGE/.codex
+    CODEX_REHEARSAL=http://127.0.0.1:PORT/rehearsal
     HOME=STAGE
     XDG_CACHE_HOME=STAGE/.cache
     XDG_CONFIG_HOME=STAGE/.config
@@ -152,6 +153,8 @@ fn a_rehearsal_asked_the_proxy_of_the_person() {
     HTTP/1.1 200 OK
     127.0.0.1,localhost,::1 example.com,127.0.0.1,localhost,::1
     answered by one
+    --- stderr
+    codex-rehearse: one: 2 requests: 2 × 200
     --- exit 0
     ");
 }
@@ -247,6 +250,9 @@ fn a_limited_account_is_passed_over() {
     insta::assert_snapshot!(rehearse(&Home::new(), "--limit one=2h", &script), @"
     answered by two
     two
+    --- stderr
+    codex-rehearse: one: 1 request: 429
+    codex-rehearse: two: 1 request: 200
     --- exit 0
     ");
     let options = "--limit one=2h --limit two=1h";
@@ -254,8 +260,87 @@ fn a_limited_account_is_passed_over() {
     --- stderr
     codex-account-pick: error: every account is limited; account 1 'two' comes back first, at 2026-05-04T20:24:56Z
     hint: that is in 3600 s; --wait waits for it
+    codex-rehearse: one: 1 request: 429
+    codex-rehearse: two: 1 request: 429
     --- exit 75
     ");
+}
+
+#[test]
+fn a_limit_can_come_in_the_middle() {
+    let script = format!("{ASK}; {ASK}; {ASK}; {ASK}");
+    let shown = rehearse(&Home::new(), "--limit one=2h@3", &script);
+    insta::assert_snapshot!(shown, @"
+    answered by one
+    answered by one
+    answered by two
+    answered by two
+    --- stderr
+    codex-rehearse: one: 3 requests: 2 × 200, 429
+    codex-rehearse: two: 2 requests: 2 × 200
+    --- exit 0
+    ");
+    let quiet = rehearse(&Home::new(), "-q", ASK);
+    assert_eq!(quiet.stderr, "", "{quiet}");
+    for wrong in ["one=2h@0", "one=2h@", "one=2h@x", "one@3"] {
+        let shown = rehearse(&Home::new(), &format!("--limit {wrong}"), "true");
+        assert_eq!(shown.code, 2, "{wrong}: {shown}");
+    }
+}
+
+#[test]
+fn a_rehearsal_is_changed_while_it_runs() {
+    let change = |options: &str| format!("codex-rehearse --change {options}");
+    let script = [
+        ASK,
+        &change("--limit one=2h:no-hint"),
+        ASK,
+        &change("--limit one=0 --kill two"),
+        "codex-ratelimit-mark --clear one >/dev/null",
+        "codex-account-pick --account one >/dev/null",
+        ASK,
+        "codex-token-refresh --force two 2>&1 | grep -o 'needs a new login'",
+        // What is wrong changes nothing.
+        &change("--limit one=2h --limit nobody=2h 2>&1"),
+        ASK,
+    ];
+    let shown = rehearse(&Home::new(), "", &script.join("\n"));
+    insta::assert_snapshot!(shown, @"
+    answered by one
+    answered by two
+    answered by one
+    needs a new login
+    codex-rehearse: error: there is no pretend account 'nobody'
+    answered by one
+    --- stderr
+    codex-rehearse: one: 4 requests: 200, 429, 2 × 200
+    codex-rehearse: two: 1 request: 200
+    --- exit 0
+    ");
+    insta::assert_snapshot!(Home::new().sh("codex-rehearse --change --limit one=2h"), @"
+    --- stderr
+    codex-rehearse: error: --change has nothing to change: this is no rehearsal
+    hint: it is for a command that codex-rehearse runs
+    --- exit 2
+    ");
+}
+
+#[test]
+fn what_another_account_sealed_can_be_read_where_that_is_asked_for() {
+    let script = r#"
+        ask() {
+            codex-account-pick --account $1 --format headers |
+                curl -sS -H @- -d @$2 $CODEX_ACCOUNTS_UPSTREAM/codex/responses
+        }
+        jq '.include = ["reasoning.encrypted_content"] | .reasoning.effort = "low"' question >first
+        ask one first | sed -n 's/^data: //p' |
+            jq -c 'select(.type == "response.output_item.done").item | del(.id)' >items
+        jq --slurpfile items items '.input += $items' first >second
+        ask two second | grep -o -m 1 -e 'answered by [a-z]*' -e invalid_encrypted_content"#;
+    let strict = rehearse(&Home::new(), "", script);
+    assert_eq!(strict.stdout, "invalid_encrypted_content\n", "{strict}");
+    let portable = rehearse(&Home::new(), "--portable", script);
+    assert_eq!(portable.stdout, "answered by two\n", "{portable}");
 }
 
 #[test]

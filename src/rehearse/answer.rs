@@ -111,7 +111,7 @@ pub enum ErrorShape {
 }
 
 /// The codes that say a refresh token is dead (PROTOCOL §1), put down here once more so that a test can compare.
-pub const DEAD_TOKEN_CODES: [&str; 9] = [
+pub const DEAD_TOKEN_CODES: [&str; 13] = [
     "refresh_token_expired",
     "refresh_token_reused",
     "refresh_token_invalidated",
@@ -121,6 +121,10 @@ pub const DEAD_TOKEN_CODES: [&str; 9] = [
     "token_revoked",
     "token_expired",
     "account_deactivated",
+    "account_suspended",
+    "account_deleted",
+    "app_session_terminated",
+    "app_session_expired",
 ];
 
 /// What the token endpoint does with a request.

@@ -58,3 +58,4 @@ pub use seen::{Refused, Seen};
 pub use server::Pretend;
 pub use style::{Style, UnknownStyle};
 pub use token::Tokens;
+pub use world::Controls;

@@ -24,8 +24,8 @@ pub(super) struct Setting<'a> {
     pub(super) portable: bool,
 }
 
-/// What it answers.
-pub(super) struct Answered {
+/// What it generates.
+pub(super) struct Generated {
     pub(super) items: Vec<Value>,
     pub(super) cost: Cost,
 }
@@ -40,7 +40,7 @@ enum Wish {
     Tokens(u64),
 }
 
-pub(super) fn answer(request: &ModelRequest, setting: &Setting<'_>) -> Answered {
+pub(super) fn answer(request: &ModelRequest, setting: &Setting<'_>) -> Generated {
     let (prompt, since) = prompt(&request.input);
     let wishes = wishes(&prompt);
     let known = known(&request.input, setting);
@@ -52,7 +52,7 @@ pub(super) fn answer(request: &ModelRequest, setting: &Setting<'_>) -> Answered 
         let id = format!("cmp_pretend_{}_1", setting.serial);
         let sealed = seal(setting, &id, "compaction", &known);
         let item = json!({"id": id, "type": "compaction", "encrypted_content": sealed});
-        return Answered {
+        return Generated {
             items: vec![item],
             cost: cost(request, None, 1),
         };
@@ -102,7 +102,7 @@ pub(super) fn answer(request: &ModelRequest, setting: &Setting<'_>) -> Answered 
             words
         }
     };
-    Answered {
+    Generated {
         items,
         cost: cost(request, tokens, words),
     }

@@ -14,6 +14,9 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use std::time::{Duration, SystemTime};
 
+/// Where the servers are changed while they run.
+pub(super) const CONTROL: &str = "/rehearsal";
+
 /// What becomes of a request, and when.
 pub(super) struct Act {
     pub(super) outcome: Outcome,
@@ -57,6 +60,11 @@ fn endpoint(world: &mut World, request: &mut Seen, bearer: Bearer, now: SystemTi
             "text/plain",
             "The pretend issuer lets every device in; there is nothing to type.\n",
         ),
+        (&Method::POST, CONTROL) => match world.change(&request.body) {
+            Some(Ok(())) => Outcome::whole(StatusCode::OK, "text/plain", ""),
+            Some(Err(why)) => Outcome::whole(StatusCode::BAD_REQUEST, "text/plain", why),
+            None => not_found(),
+        },
         _ => match path.strip_prefix("/backend-api") {
             Some(path) => backend::answer(world, request, path, bearer, now),
             None => not_found(),

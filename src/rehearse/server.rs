@@ -11,7 +11,7 @@ use super::script::Script;
 use super::seen::Seen;
 use super::shared::Shared;
 use super::token::Tokens;
-use super::world::World;
+use super::world::{Controls, World};
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -78,6 +78,19 @@ impl Pretend {
     /// The backend's address, `http://127.0.0.1:PORT/backend-api`: what `$CODEX_ACCOUNTS_UPSTREAM` takes.
     pub fn upstream(&self) -> String {
         format!("{}/backend-api", self.origin)
+    }
+
+    /// The address that [`on_control`](Self::on_control) is about.
+    pub fn control(&self) -> String {
+        format!("{}{}", self.origin, route::CONTROL)
+    }
+
+    /// Lets whoever posts to the address of control change the servers: `control` is given what was posted.
+    pub fn on_control(
+        &self,
+        control: impl Fn(&mut Controls<'_>, &[u8]) -> Result<(), String> + Send + 'static,
+    ) {
+        self.shared.world().control = Some(Box::new(control));
     }
 
     /// Alters the script, or looks at it; the next request meets it so.
@@ -222,7 +235,10 @@ async fn answer(
     };
     // Carried out before it is seen, so that who waits for a request finds its effects.
     let act = route::act(&mut shared.world(), &mut seen);
-    seen.body.truncate(KEPT_BODY);
+    if seen.body.len() > KEPT_BODY {
+        // A copy, so that the rest is let go.
+        seen.body = Bytes::copy_from_slice(&seen.body[..KEPT_BODY]);
+    }
     let opens = matches!(act.outcome, Outcome::Upgrade(_));
     let kept = opens.then(|| seen.clone());
     let place = act.remember.then(|| shared.log.push(seen));

@@ -3,8 +3,9 @@
 //! own is touched.
 
 use std::ffi::OsString;
+use std::num::NonZero;
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::args::{self, Common};
 use super::child;
@@ -12,12 +13,14 @@ use super::exit::{Code, Error};
 use super::proxy;
 use super::shell::Shell;
 use crate::clock::Clock;
-use crate::rehearse::{Script, Style};
+use crate::rehearse::{Blobs, Script, Style};
 use stage::Stage;
 
 mod agent;
 mod browser;
+mod control;
 mod demonstration;
+mod ending;
 mod stage;
 
 /// Rehearse: run a command with pretend accounts, and spend nothing
@@ -31,9 +34,13 @@ mod stage;
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-rehearse [-qhV] [--accounts N]
-                      [--limit ID=DURATION[:STYLE]]...
+                      [--limit ID=DURATION[:STYLE][@N]]...
                       [--usage ID=PERCENT[,PERCENT]]... [--kill ID]...
-                      [--slow DURATION] [--] [COMMAND [ARGUMENT ...]]",
+                      [--slow DURATION] [--portable] [--]
+                      [COMMAND [ARGUMENT ...]]
+       codex-rehearse --change [--limit ID=DURATION[:STYLE][@N]]...
+                      [--usage ID=PERCENT[,PERCENT]]... [--kill ID]...
+                      [--slow DURATION] [--portable]",
     mut_arg("store", |store| store.help("Refused: a rehearsal has a store of its own")),
     term_width = 80
 )]
@@ -41,9 +48,9 @@ pub struct Rehearse {
     /// So many accounts: one, two, three, ...
     #[arg(long, value_name = "N", default_value_t = 2, hide_default_value = true, value_parser = clap::value_parser!(u8).range(1..=50))]
     accounts: u8,
-    /// The account is limited for so long, and says so in this style
-    #[arg(long, value_name = "ID=DURATION[:STYLE]", value_parser = limit)]
-    limit: Vec<(String, Duration, Style)>,
+    /// The account is limited for so long, and says so in this style; from its Nth request on
+    #[arg(long, value_name = "ID=DURATION[:STYLE][@N]", value_parser = limit)]
+    limit: Vec<(String, Limit)>,
     /// So much of its 5 hours, and of its week, is used
     #[arg(long, value_name = "ID=PERCENT[,PERCENT]", value_parser = usage)]
     usage: Vec<(String, f64, Option<f64>)>,
@@ -53,6 +60,12 @@ pub struct Rehearse {
     /// Answers come in pieces, so far apart
     #[arg(long, value_name = "DURATION", value_parser = args::duration)]
     slow: Option<Duration>,
+    /// Accounts can read what another one sealed
+    #[arg(long)]
+    portable: bool,
+    /// Change the rehearsal that this is run in
+    #[arg(long, conflicts_with_all = ["accounts", "command"])]
+    change: bool,
     /// Follow a login page's redirects, as the pretend browser does
     #[arg(long, value_name = "URL", hide = true)]
     follow: Option<String>,
@@ -66,13 +79,37 @@ pub struct Rehearse {
     common: Common,
 }
 
-fn limit(text: &str) -> Result<(String, Duration, Style), String> {
-    let (name, rest) = text.split_once('=').ok_or("not ID=DURATION[:STYLE]")?;
+/// A limit that is asked for.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    length: Duration,
+    style: Style,
+    /// The request that it begins with, counted from one.
+    from: u32,
+}
+
+fn limit(text: &str) -> Result<(String, Limit), String> {
+    let (name, rest) = text.split_once('=').ok_or("not ID=DURATION[:STYLE][@N]")?;
+    let (rest, from) = match rest.rsplit_once('@') {
+        Some((rest, from)) => (
+            rest,
+            from.parse::<NonZero<u32>>().map_err(|_| "not @N")?.get(),
+        ),
+        None => (rest, 1),
+    };
     let (length, style) = match rest.split_once(':') {
         Some((length, style)) => (length, style.parse().map_err(|e| format!("{e}"))?),
         None => (rest, Style::UsageLimit),
     };
-    Ok((name.to_owned(), args::duration(length)?, style))
+    let length = args::duration(length)?;
+    Ok((
+        name.to_owned(),
+        Limit {
+            length,
+            style,
+            from,
+        },
+    ))
 }
 
 fn usage(text: &str) -> Result<(String, f64, Option<f64>), String> {
@@ -105,10 +142,11 @@ impl super::Command for Rehearse {
                 "name the store in the command, after '--'",
             ));
         }
-        let script = self.script(shell.clock())?;
-        let killed: Result<Vec<usize>, Error> =
-            self.kill.iter().map(|name| find(&script, name)).collect();
-        let killed = killed?;
+        if self.change {
+            return control::send();
+        }
+        let (script, killed) = self.script(shell.clock())?;
+        let names = stage::names(&script);
         let stage = Stage::new(script)?;
         let Some((program, arguments)) = self.command.split_first() else {
             return demonstration::play(&stage, &killed);
@@ -117,22 +155,41 @@ impl super::Command for Rehearse {
         for index in killed {
             stage.pretend.kill(index);
         }
+        stage.pretend.on_control(control::carry_out);
         let runtime = proxy::runtime()?;
         let mut command = Command::new(program);
-        child::run(&runtime, stage.set(&mut command).args(arguments))
+        let ended = child::run(&runtime, stage.set(&mut command).args(arguments));
+        for line in ending::lines(&names, &stage.pretend.seen()) {
+            shell.note(&line);
+        }
+        ended
     }
 }
 
 impl Rehearse {
-    fn script(&self, clock: Clock) -> Result<Script, Error> {
+    /// The script of the rehearsal, and the accounts whose login is to end.
+    fn script(&self, clock: Clock) -> Result<(Script, Vec<usize>), Error> {
         let now = UNIX_EPOCH + Duration::from_millis(clock.now().as_millis());
         let mut script = Script::at(now, self.accounts.into());
         script.stopped_at = matches!(clock, Clock::Fixed(_)).then_some(now);
         script.any_port = true;
-        script.pace = self.slow.unwrap_or_default();
+        let killed = self.set_out(&mut script, now)?;
+        Ok((script, killed))
+    }
+
+    /// Makes the script as the options have it, and says which accounts' logins are to end. An option that is not given
+    /// changes nothing, one that is wrong neither.
+    fn set_out(&self, script: &mut Script, now: SystemTime) -> Result<Vec<usize>, Error> {
+        let mut changed = script.clone();
+        if let Some(pace) = self.slow {
+            changed.pace = pace;
+        }
+        if self.portable {
+            changed.blobs = Blobs::Portable;
+        }
         for (name, short, weekly) in &self.usage {
-            let index = find(&script, name)?;
-            let windows = &mut script.accounts[index].windows;
+            let index = find(script, name)?;
+            let windows = &mut changed.accounts[index].windows;
             if let Some(window) = &mut windows.primary {
                 window.used_percent = *short;
             }
@@ -140,11 +197,20 @@ impl Rehearse {
                 window.used_percent = *weekly;
             }
         }
-        for (name, length, style) in &self.limit {
-            let index = find(&script, name)?;
-            script.accounts[index].limit_at(now, *length, *style);
+        for (name, limit) in &self.limit {
+            let account = &mut changed.accounts[find(script, name)?];
+            match limit.from {
+                1 => account.limit_at(now, limit.length, limit.style),
+                from => account.limit_after(from - 1, limit.length, limit.style),
+            }
         }
-        Ok(script)
+        let killed = self
+            .kill
+            .iter()
+            .map(|name| find(script, name))
+            .collect::<Result<_, _>>()?;
+        *script = changed;
+        Ok(killed)
     }
 }
 

@@ -119,6 +119,7 @@ impl Stage {
             .env("PATH", path())
             .env("BROWSER", self.browser())
             .env("CODEX_ACCOUNTS_FILE", self.store_path())
+            .env(super::control::SETTING, self.pretend.control())
             .env("CODEX_ACCOUNTS_ISSUER", self.pretend.issuer())
             .env("CODEX_ACCOUNTS_UPSTREAM", self.pretend.upstream())
             .envs(wiring::past_proxies())

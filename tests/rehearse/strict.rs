@@ -8,7 +8,7 @@ use codex_accounts::rehearse::{
 };
 use serde_json::{Value, json};
 
-use super::support::request::{codex, items, opencode, output, user, without_ids};
+use crate::support::request::{codex, items, opencode, output, user, without_ids};
 
 /// Two accounts that are logged in.
 struct Two {

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocket;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::support::request::{codex, items_of, opencode, output, user};
+use crate::support::request::{codex, items_of, opencode, output, user};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
