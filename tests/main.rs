@@ -24,6 +24,8 @@ mod login;
 mod manners;
 mod manual;
 mod mark;
+#[cfg(target_os = "linux")]
+mod model;
 mod opencode;
 mod opencode_logins;
 #[cfg(target_os = "linux")]
