@@ -16,6 +16,7 @@ use crate::net::{callback, endpoint};
 use crate::oauth::{device, issuer, login, refresh, usage};
 use crate::store;
 use crate::store::locator::Locator;
+use crate::sys::stdio;
 
 /// How a command ends. One that goes on after a failure ends with the highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -192,7 +193,7 @@ impl Error {
     /// The failure of a write to standard output; a closed pipe is none.
     #[must_use]
     pub fn output(source: std::io::Error) -> Self {
-        if source.kind() == std::io::ErrorKind::BrokenPipe {
+        if stdio::reader_is_gone(&source) {
             return Self::ClosedPipe;
         }
         Self::Stream {

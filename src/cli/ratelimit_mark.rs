@@ -342,7 +342,7 @@ fn copy_input(shell: &Shell) -> Result<(Vec<u8>, Result<(), Error>), Error> {
         kept.extend_from_slice(&bytes[..read.min(room)]);
     }
     let copied = match copied {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::output(error)),
+        Err(error) if !stdio::reader_is_gone(&error) => Err(Error::output(error)),
         _ => Ok(()),
     };
     Ok((kept, copied))

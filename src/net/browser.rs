@@ -1,12 +1,13 @@
 //! Opening an address in the person's browser.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use url::Url;
 
+use crate::sys::browser;
 use crate::sys::signals::Shield;
 
 /// A browser that is not back by then stays in the foreground: it is open.
@@ -28,8 +29,16 @@ pub fn open(url: &Url) -> bool {
     let (started, start) = mpsc::channel();
     let url = url.clone();
     thread::spawn(move || {
+        let opened = match browser::named(&named, url.as_str()) {
+            Some(mut command) => command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .is_ok(),
+            None => webbrowser::open(url.as_str()).is_ok(),
+        };
         // Nobody waits any more for a browser that took its time.
-        let _ = started.send(webbrowser::open(url.as_str()).is_ok());
+        let _ = started.send(opened);
     });
     match start.recv_timeout(LONGEST_START) {
         Ok(opened) => opened,

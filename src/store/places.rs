@@ -10,7 +10,7 @@ use crate::sys::place;
 /// # Errors
 /// When there is none.
 pub fn home() -> Result<PathBuf, Error> {
-    let home = dirs::home_dir().filter(|path| path.is_absolute());
+    let home = place::home().filter(|path| path.is_absolute());
     home.ok_or(Error::NoHome)
 }
 
@@ -34,7 +34,7 @@ pub fn opencode_data() -> Result<PathBuf, Error> {
 /// # Errors
 /// When there is no home directory.
 pub fn state_folder() -> Result<PathBuf, Error> {
-    let state = dirs::state_dir().or_else(dirs::data_local_dir);
+    let state = place::state();
     let state = state.filter(|path| path.is_absolute());
     Ok(state.ok_or(Error::NoHome)?.join("codex-accounts"))
 }

@@ -11,6 +11,8 @@ mod windows;
 pub mod wish;
 
 #[cfg(unix)]
-pub use unix::{child, file, memory, place, process, service, signals, stdio, terminal};
+pub use unix::{browser, child, file, memory, place, process, service, signals, stdio, terminal};
 #[cfg(windows)]
-pub use windows::{child, file, memory, place, process, service, signals, stdio, terminal};
+pub use windows::{
+    browser, child, file, memory, place, process, service, signals, stdio, terminal,
+};

@@ -19,7 +19,7 @@ use crate::cli::shell::Shell;
 use crate::client::wiring;
 use crate::rehearse::{Pretend, Script};
 use crate::store::{self, Absent, FileStore};
-use crate::sys::file;
+use crate::sys::{browser, place};
 
 /// The folders of a home, as the XDG base directory specification names them by default, and as
 /// Codex CLI does.
@@ -46,6 +46,8 @@ const THEIR_OWN: [&str; 8] = [
 /// See the module.
 pub(super) struct Stage {
     pub(super) pretend: Pretend,
+    /// What `$BROWSER` says on it.
+    browser: OsString,
     home: TempDir,
 }
 
@@ -55,28 +57,17 @@ impl Stage {
         let io =
             |error: io::Error| Error::new(Code::Io, format!("no stage to rehearse on: {error}"));
         let home = tempfile::Builder::new().prefix("codex-rehearse-").tempdir();
-        let stage = Self {
-            pretend: Pretend::start(script).map_err(io)?,
-            home: home.map_err(io)?,
-        };
-        for (_, folder) in FOLDERS {
-            fs::create_dir_all(stage.home.path().join(folder)).map_err(io)?;
+        let home = home.map_err(io)?;
+        for (_, folder) in place::HOME_VARIABLES.iter().chain(&FOLDERS) {
+            fs::create_dir_all(home.path().join(folder)).map_err(io)?;
         }
-        stage.write_browser().map_err(io)?;
-        Ok(stage)
-    }
-
-    /// The pretend browser: this program again, since no other is known to be there.
-    fn write_browser(&self) -> io::Result<()> {
-        let this = env::current_exe()?;
-        let this = this.display().to_string().replace('\'', r"'\''");
-        let path = self.browser();
-        fs::write(&path, format!("#!/bin/sh\nexec '{this}' --follow \"$1\"\n"))?;
-        file::make_runnable(&path)
-    }
-
-    fn browser(&self) -> PathBuf {
-        self.home.path().join("browser")
+        // The pretend browser is this program again: no other is known to be there.
+        let this = env::current_exe().map_err(io)?;
+        Ok(Self {
+            pretend: Pretend::start(script).map_err(io)?,
+            browser: browser::of_program(&this, "--follow", home.path()).map_err(io)?,
+            home,
+        })
     }
 
     fn store_path(&self) -> PathBuf {
@@ -113,11 +104,11 @@ impl Stage {
         for name in THEIR_OWN {
             command.env_remove(name);
         }
+        let folders = place::HOME_VARIABLES.iter().chain(&FOLDERS);
         command
-            .env("HOME", home)
-            .envs(FOLDERS.map(|(name, folder)| (name, home.join(folder))))
+            .envs(folders.map(|(name, folder)| (name, home.join(folder))))
             .env("PATH", path())
-            .env("BROWSER", self.browser())
+            .env("BROWSER", &self.browser)
             .env("CODEX_ACCOUNTS_FILE", self.store_path())
             .env(super::control::SETTING, self.pretend.control())
             .env("CODEX_ACCOUNTS_ISSUER", self.pretend.issuer())

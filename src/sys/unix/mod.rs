@@ -1,5 +1,6 @@
 //! Linux, macOS and their kin.
 
+pub mod browser;
 pub mod child;
 pub mod file;
 pub mod memory;

@@ -31,3 +31,9 @@ pub fn input_is_pipe() -> bool {
     fstat(io::stdin())
         .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO)
 }
+
+/// Whether a write failed because nobody reads any more.
+#[must_use]
+pub fn reader_is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}

@@ -1,5 +1,6 @@
 //! Windows 10 and later.
 
+pub mod browser;
 pub mod child;
 pub mod file;
 pub mod memory;

@@ -1,6 +1,7 @@
 //! The handles that a process starts with.
 
 use std::fs::File;
+use std::io;
 
 use winapi_util::HandleRef;
 use winapi_util::file::typ;
@@ -15,4 +16,12 @@ pub fn descriptor_3() -> Option<File> {
 #[must_use]
 pub fn input_is_pipe() -> bool {
     typ(HandleRef::stdin()).is_ok_and(|kind| kind.is_pipe())
+}
+
+/// Whether a write failed because nobody reads any more. Windows has three words for it, of which
+/// the standard library knows two.
+#[must_use]
+pub fn reader_is_gone(error: &io::Error) -> bool {
+    const PIPE_NOT_CONNECTED: i32 = 233;
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(PIPE_NOT_CONNECTED)
 }

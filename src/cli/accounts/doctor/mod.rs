@@ -10,6 +10,7 @@ use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 use crate::store::Document;
+use crate::sys::place;
 use fix::Fix;
 
 mod accounts;
@@ -215,7 +216,7 @@ impl Mend {
 
 /// The text with the short name of the home folder where a path in quotes begins.
 fn at_home(text: &str, short: &str) -> String {
-    let Some(home) = dirs::home_dir() else {
+    let Some(home) = place::home() else {
         return text.to_owned();
     };
     text.replace(&format!("'{}/", home.display()), short)

@@ -14,6 +14,7 @@ use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
 use crate::client::{login, opencode};
 use crate::store::Document;
+use crate::sys::place;
 
 /// The ports that the issuer sends a login back to (PROTOCOL §1).
 const LOGIN_PORTS: [u16; 2] = [1455, 1457];
@@ -146,12 +147,12 @@ fn names(text: &str, package: &str) -> bool {
 fn config_folder() -> Option<PathBuf> {
     let set = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
     set.filter(|path| path.is_absolute())
-        .or_else(|| Some(dirs::home_dir()?.join(".config")))
+        .or_else(|| Some(place::home()?.join(".config")))
 }
 
 /// Accounts that older tools keep and that are not here yet.
 fn old_accounts(shell: &Shell, document: &Document) -> Vec<Finding> {
-    let home = dirs::home_dir().unwrap_or_default();
+    let home = place::home().unwrap_or_default();
     let files = [
         ".opencode/openai-codex-accounts.json",
         ".codex/multi-auth/openai-codex-accounts.json",
