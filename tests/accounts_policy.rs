@@ -100,7 +100,8 @@ fn relay_launch_and_pick_keep_to_the_policy() {
         r#"
 ask() {
     curl -sS "$OPENAI_BASE_URL/responses" -H "Authorization: Bearer $OPENAI_API_KEY" \
-        -d '{"model":"gpt-5.5","stream":true,"store":false,"input":"hi"}' |
+        -d '{"model":"gpt-5.5","stream":true,"store":false,"instructions":"Be brief.",
+            "input":[{"role":"user","content":[{"type":"input_text","text":"hi"}]}]}' |
         grep -o -m 1 'answered by .*@'
 }
 ask; ask"#,
