@@ -23,6 +23,19 @@ pub(crate) const CLOCK: u64 = 1_777_922_696;
 /// Long enough for a real client on a busy machine, short enough to end a hung test.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The folder of the commands under test: those that cargo built for this machine, or those for
+/// another system that `tests/platforms` names.
+pub(crate) fn commands() -> PathBuf {
+    match std::env::var_os("CODEX_ACCOUNTS_TESTED") {
+        Some(folder) => folder.into(),
+        None => {
+            let command = Path::new(env!("CARGO_BIN_EXE_codex-account-pick"));
+            let folder = command.parent().expect("a built command is in a folder");
+            folder.to_owned()
+        }
+    }
+}
+
 /// See the module.
 pub(crate) struct Home {
     dir: TempDir,
@@ -54,10 +67,8 @@ impl Home {
             fs::create_dir_all(&folder).expect("folders of the home");
             home.set(name, folder);
         }
-        let commands = Path::new(env!("CARGO_BIN_EXE_codex-account-pick")).parent();
-        let commands = commands.expect("a built command is in a folder");
         home.set("PATH", "/usr/local/bin:/usr/bin:/bin");
-        home.prefix_path(commands);
+        home.prefix_path(&commands());
         home.set("CODEX_ACCOUNTS_CLOCK", CLOCK.to_string());
         home.set("COLUMNS", "80");
         home.set("LC_ALL", "C.UTF-8");
