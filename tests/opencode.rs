@@ -24,11 +24,16 @@ const RUN: &str = "codex-launch opencode run -m openai/gpt-5.5 'say who you are'
 /// A home with the real opencode, and two accounts that logged in with the browser; the first of
 /// them has used up its five hours.
 fn first_limited() -> (Home, Pretend) {
+    let mut script = Script::with_accounts(2);
+    script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
+    logged_in(script)
+}
+
+/// Two accounts that logged in.
+fn logged_in(mut script: Script) -> (Home, Pretend) {
     let mut home = Home::with_clients();
     home.install_browser();
-    let mut script = Script::with_accounts(2);
     script.any_port = true;
-    script.accounts[0].limit(Duration::from_secs(3600), Style::UsageLimit);
     let pretend = Pretend::start(script).expect("the pretend servers start");
     home.use_servers(&pretend);
     for _ in 0..2 {
@@ -320,7 +325,24 @@ fn the_persons_own_configuration_reaches_opencode() {
 
 #[test]
 fn opencode_rotates_without_a_relay_as_the_manual_shows() {
-    let (mut home, pretend) = first_limited();
+    let (home, pretend) = first_limited();
+    let verdicts = rotate_as_the_manual_shows(home, &pretend, "who are you");
+    assert_eq!(verdicts, ["limited", "ok"]);
+}
+
+#[test]
+fn a_session_goes_on_as_another_account_without_a_relay_as_the_manual_shows() {
+    let mut script = Script::with_accounts(2);
+    // The question and its title; the output of the tool meets the limit, in a style that opencode
+    // does not wait for.
+    script.accounts[0].limit_after(2, Duration::from_secs(3600), Style::Limit404);
+    let (home, pretend) = logged_in(script);
+    let verdicts = rotate_as_the_manual_shows(home, &pretend, "[run echo hi]");
+    assert_eq!(verdicts, ["limited", "foreign-content", "ok"]);
+}
+
+/// What the answers were, until account two had the last.
+fn rotate_as_the_manual_shows(mut home: Home, pretend: &Pretend, question: &str) -> Vec<Value> {
     let page = Page::new(include_str!("../man/codex-plumbing.7"));
     let recipe = page.literals("WITHOUT A RELAY").concat().join("\n");
     let base = format!("{}/codex", pretend.upstream());
@@ -333,17 +355,16 @@ fn opencode_rotates_without_a_relay_as_the_manual_shows() {
             // In trouble the real opencode takes more than a minute, and more on a busy machine.
             .timeout(Duration::from_secs(300))
             .args(["-c", &recipe])
-            .env("question", "who are you"),
+            .env("question", question),
     );
     assert_eq!(shown.code, 0, "{shown}");
     let events = fs::read_to_string(home.path().join("events")).unwrap();
     assert!(events.contains("answered by two@example.com"), "{events}");
     let marks = fs::read_to_string(home.path().join("marks")).unwrap();
-    let verdicts: Vec<Value> = marks
+    assert_eq!(home.store()["activeIndex"], 1);
+    marks
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .map(|mark| mark["verdict"].clone())
-        .collect();
-    assert_eq!(verdicts, ["limited", "ok"], "{marks}");
-    assert_eq!(home.store()["activeIndex"], 1);
+        .collect()
 }
