@@ -13,6 +13,7 @@ mod accounts_view;
 mod accounts_watch;
 mod codex;
 mod corpus;
+mod e2e;
 #[cfg(target_os = "linux")]
 mod faults;
 mod hold;
