@@ -7,6 +7,7 @@
 
 mod blob;
 mod body;
+mod event;
 mod item;
 mod key;
 mod makers;

@@ -3,17 +3,16 @@
 
 use std::time::Duration;
 
-use super::fix::Fix;
+use super::fix::{Fix, is_stale};
 use super::{Finding, Health, Mend, named};
 use crate::account::pick::{self, Decision, Nothing};
-use crate::account::{Account, Lease, State, identity};
+use crate::account::{Account, State, identity};
 use crate::cli::accounts::notes;
 use crate::cli::accounts::table::unbroken;
 use crate::cli::accounts::when::Local;
 use crate::cli::shell::Shell;
 use crate::client::login;
 use crate::store::Document;
-use crate::sys::process;
 
 /// Logins that nobody renews for longer may be dead without anybody having been told.
 const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -135,9 +134,4 @@ fn stale_leases(shell: &Shell, document: &Document) -> Option<Finding> {
         let what = format!("{} is held by no process any more", named(document, &stale));
         Finding::note("lease", what, Mend::Fix(Fix::DropLeases(stale)))
     })
-}
-
-/// Whether nobody holds it any more.
-pub(super) fn is_stale(lease: &Lease, shell: &Shell) -> bool {
-    lease.until <= shell.now() || !process::is_running(lease.pid, lease.process_start)
 }

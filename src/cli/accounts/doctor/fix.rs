@@ -4,14 +4,13 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use super::accounts::is_stale;
 use crate::account::{Lease, SwitchReason, pick};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
 use crate::client::opencode;
 use crate::store::{self, Absent};
-use crate::sys::file;
+use crate::sys::{file, process};
 
 /// A change that loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +66,11 @@ fn drop_leases(shell: &Shell, indices: &[usize]) -> Result<bool, Error> {
         dropped
     })?;
     Ok(dropped)
+}
+
+/// Whether nobody holds it any more.
+pub(super) fn is_stale(lease: &Lease, shell: &Shell) -> bool {
+    lease.until <= shell.now() || !process::is_running(lease.pid, lease.process_start)
 }
 
 fn activate(shell: &Shell) -> Result<bool, Error> {
