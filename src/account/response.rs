@@ -256,6 +256,7 @@ fn read_stream(
 fn merge(reading: &mut Reading, more: Reading) {
     usage::update(&mut reading.windows, &more.windows);
     reading.plan_type = more.plan_type.or(reading.plan_type.take());
+    reading.credits = more.credits.or(reading.credits.take());
     if weight(&more.verdict) >= weight(&reading.verdict) {
         reading.verdict = more.verdict;
     }
@@ -293,7 +294,7 @@ fn read_json(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
 }
 
 fn read_json_body(body: &Value, now: UnixMillis) -> Reading {
-    if body["rate_limit"].is_object() {
+    if body.get("rate_limit").is_some() {
         return limit::read_usage(body, now);
     }
     let headers = HeaderMap::new();
@@ -319,11 +320,7 @@ fn read_opencode(events: &[Value], now: UnixMillis) -> Reading {
     let (errors, progress): (Vec<_>, Vec<_>) =
         events.iter().partition(|event| event["type"] == "error");
     let served = progress.iter().any(|event| event["type"] != "step_start");
-    let mut reading = Reading {
-        verdict: if served { Verdict::Ok } else { Verdict::Other },
-        windows: Vec::new(),
-        plan_type: None,
-    };
+    let mut reading = Reading::of(if served { Verdict::Ok } else { Verdict::Other });
     for error in errors {
         merge(&mut reading, read_opencode_error(error, now));
     }

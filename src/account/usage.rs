@@ -21,6 +21,57 @@ pub struct Usage {
     /// When they were last seen.
     #[serde(default, with = "time::or_zero")]
     pub observed_at: Option<UnixMillis>,
+    /// What goes on where the plan's windows end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credits: Option<Credits>,
+    /// What the workspace lets this member spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Resets that are kept for when they are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banked_resets: Option<BankedResets>,
+    /// Fields that this program does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The credit of an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credits {
+    /// Whether it is served on credit: there is some, and no limit on it is reached.
+    pub available: bool,
+    /// How much there is, as the backend writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<String>,
+    /// Fields that this program does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The budget that a workspace gives a member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    /// How much of it is used, in percent.
+    pub used_percent: f64,
+    /// When it begins anew, if that was told.
+    #[serde(default, with = "time::or_zero")]
+    pub resets_at: Option<UnixMillis>,
+    /// Fields that this program does not know.
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// The banked resets of an account (PROTOCOL §4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BankedResets {
+    /// How many there are.
+    pub count: u32,
+    /// When the first of them expires, if that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_expires_at: Option<UnixMillis>,
     /// Fields that this program does not know.
     #[serde(flatten)]
     pub extra: Extra,
@@ -84,6 +135,16 @@ impl Usage {
     pub fn update(&mut self, newer: &[Window], now: UnixMillis) {
         update(&mut self.windows, newer);
         self.observed_at = Some(now);
+    }
+
+    /// Whether the plan's quota is spent and it is credit that goes on.
+    #[must_use]
+    pub fn on_credit(&self, now: UnixMillis) -> bool {
+        let goes_on = self
+            .credits
+            .as_ref()
+            .is_some_and(|credits| credits.available);
+        goes_on && self.fullest(now).is_some_and(|used| used >= 100.0)
     }
 
     /// How much of the weekly window is used, in percent.

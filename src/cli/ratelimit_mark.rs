@@ -231,11 +231,7 @@ impl RatelimitMark {
             return Word::Until(until);
         }
         let limit = Limit::unexplained(Scope::new(self.scope.clone()));
-        Word::Reading(Reading {
-            verdict: Verdict::Limited(limit),
-            windows: Vec::new(),
-            plan_type: None,
-        })
+        Word::Reading(Reading::of(Verdict::Limited(limit)))
     }
 
     /// Records it in the account; gives the line to print and the verdict as an exit code.

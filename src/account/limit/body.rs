@@ -18,6 +18,7 @@ pub(super) struct Body {
     pub(super) plan_type: Option<String>,
     pub(super) resets_at: Option<f64>,
     pub(super) resets_in_seconds: Option<f64>,
+    pub(super) budget_resets_at: Option<f64>,
     pub(super) retry_after_ms: Option<f64>,
     pub(super) retry_after: Option<f64>,
 }
@@ -29,6 +30,7 @@ impl Body {
         let places = [
             &body["error"],
             &body["response"]["error"],
+            &body["response"]["incomplete_details"],
             &body["detail"],
             body,
         ];
@@ -41,6 +43,7 @@ impl Body {
                     place.as_str(),
                     place["code"].as_str(),
                     place["type"].as_str(),
+                    place["reason"].as_str(),
                 ]
             })
             .flatten();
@@ -54,7 +57,10 @@ impl Body {
             param: first_text("param").map(str::to_owned),
             plan_type: first_text("plan_type").map(str::to_owned),
             resets_at: first_number("resets_at"),
-            resets_in_seconds: first_number("resets_in_seconds").filter(|secs| *secs > 0.0),
+            resets_in_seconds: first_number("resets_in_seconds")
+                .or_else(|| first_number("reset_seconds"))
+                .filter(|secs| *secs > 0.0),
+            budget_resets_at: json_number(&body["spend_control"]["individual_limit"]["reset_at"]),
             retry_after_ms: first_number("retry_after_ms").filter(|ms| *ms > 0.0),
             retry_after: first_number("retry_after").filter(|secs| *secs > 0.0),
         }

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::headers::{Headers, scope_of_family};
 use super::reading::{Reading, judge};
 use super::verdict::Verdict;
-use super::windows::{json_number, json_window};
+use super::windows::{json_credits, json_number, json_window};
 use crate::account::time::UnixMillis;
 use crate::account::usage::Window;
 
@@ -18,10 +18,13 @@ use crate::account::usage::Window;
 pub fn read_event(event: &Value, head: &HeaderMap, now: UnixMillis) -> Option<Reading> {
     match event["type"].as_str()? {
         "response.failed" | "error" => Some(read_failure(event, head, now)),
+        // A limit may be the reason; mostly it is the client's own `max_output_tokens`.
+        "response.incomplete" => Some(read_incomplete(event, head, now)),
         "codex.rate_limits" => Some(Reading {
-            verdict: Verdict::Ok,
             windows: event_windows(event, now),
             plan_type: event["plan_type"].as_str().map(str::to_owned),
+            credits: json_credits(&event["credits"], false),
+            ..Reading::of(Verdict::Ok)
         }),
         _ => None,
     }
@@ -38,6 +41,14 @@ fn read_failure(event: &Value, head: &HeaderMap, now: UnixMillis) -> Reading {
     }
     if reading.verdict == Verdict::Ok {
         reading.verdict = Verdict::Other;
+    }
+    reading
+}
+
+fn read_incomplete(event: &Value, head: &HeaderMap, now: UnixMillis) -> Reading {
+    let mut reading = read_failure(event, head, now);
+    if reading.verdict == Verdict::Other {
+        reading.verdict = Verdict::Ok;
     }
     reading
 }

@@ -4,14 +4,17 @@ use http::HeaderMap;
 
 use super::limited::last_exhausted;
 use super::windows::{from_now, window, window_reset};
-use crate::account::Scope;
 use crate::account::time::UnixMillis;
-use crate::account::usage::Window;
+use crate::account::usage::{Credits, Window};
+use crate::account::{Extra, Scope};
 
 /// What the headers say.
 #[derive(Debug, Default)]
 pub(super) struct Headers {
     pub(super) windows: Vec<Window>,
+    /// Windows whose length is not told: they say when a limit ends, and are not kept.
+    pub(super) of_no_length: Vec<Window>,
+    pub(super) credits: Option<Credits>,
     /// The scope that the response is about, where it is not the default one.
     pub(super) active: Option<Scope>,
     pub(super) active_models: Vec<String>,
@@ -46,12 +49,16 @@ impl Headers {
             .as_ref()
             .and_then(|family| text(map, &format!("x-{family}-limit-name")))
             .map(str::to_owned);
+        let slots = families
+            .iter()
+            .flat_map(|family| ["primary", "secondary"].map(|slot| (family, slot)));
+        let (of_no_length, windows) = slots
+            .filter_map(|(family, slot)| header_window(map, family, slot, now))
+            .partition(|window| window.minutes == 0);
         Self {
-            windows: families
-                .iter()
-                .flat_map(|family| ["primary", "secondary"].map(|slot| (family, slot)))
-                .filter_map(|(family, slot)| header_window(map, family, slot, now))
-                .collect(),
+            windows,
+            of_no_length,
+            credits: header_credits(map),
             active: active.as_deref().map(scope_id),
             active_models: active_models.into_iter().collect(),
             plan_type: text(map, "x-codex-plan-type").map(str::to_owned),
@@ -66,6 +73,14 @@ impl Headers {
         }
     }
 
+    /// Of the used-up windows of the scope that the response is about, the one that resets last.
+    pub(super) fn last_exhausted(&self) -> Option<&Window> {
+        last_exhausted(
+            self.windows.iter().chain(&self.of_no_length),
+            self.active.as_ref(),
+        )
+    }
+
     /// Whether nothing among them is the backend's.
     pub(super) const fn are_silent(&self) -> bool {
         !self.of_backend
@@ -76,7 +91,7 @@ impl Headers {
         self.reached_type.is_some()
             || self.retry_after.is_some()
             || self.retry_after_ms.is_some()
-            || last_exhausted(&self.windows, self.active.as_ref()).is_some()
+            || self.last_exhausted().is_some()
     }
 }
 
@@ -109,14 +124,33 @@ pub(super) fn scope_of_family(family: &str) -> Option<Scope> {
     (family != "codex").then(|| scope_id(family))
 }
 
+/// A window of a length of 0 is one whose length is not told.
 fn header_window(map: &HeaderMap, family: &str, slot: &str, now: UnixMillis) -> Option<Window> {
-    let field = |name: &str| number(map, &format!("x-{family}-{slot}-{name}"));
-    window(
-        scope_of_family(family),
-        field("window-minutes")?,
-        field("used-percent")?,
-        window_reset(field("reset-at"), field("reset-after-seconds"), now),
-    )
+    let name = |name: &str| format!("x-{family}-{slot}-{name}");
+    let field = |field: &str| number(map, &name(field));
+    let used_percent = field("used-percent")?;
+    let reset = window_reset(field("reset-at"), field("reset-after-seconds"), now);
+    let scope = scope_of_family(family);
+    if text(map, &name("window-minutes")).is_none() {
+        return Some(Window {
+            minutes: 0,
+            ..window(scope, 1.0, used_percent, reset)?
+        });
+    }
+    window(scope, field("window-minutes")?, used_percent, reset)
+}
+
+fn header_credits(map: &HeaderMap) -> Option<Credits> {
+    let says = |name: &str| {
+        text(map, &format!("x-codex-credits-{name}"))
+            .map(|said| said == "1" || said.eq_ignore_ascii_case("true"))
+    };
+    let has = says("has-credits")?;
+    Some(Credits {
+        available: has || says("unlimited").unwrap_or(false),
+        balance: text(map, "x-codex-credits-balance").map(str::to_owned),
+        extra: Extra::new(),
+    })
 }
 
 pub(super) fn text<'a>(map: &'a HeaderMap, name: &str) -> Option<&'a str> {

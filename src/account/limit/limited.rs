@@ -58,7 +58,7 @@ pub enum Class {
 }
 
 pub(super) fn limit(headers: &Headers, body: &Body, now: UnixMillis) -> Limit {
-    let used_up = last_exhausted(&headers.windows, headers.active.as_ref());
+    let used_up = headers.last_exhausted();
     let reset = reset(headers, body, used_up, now);
     let wait = reset.as_ref().map(|reset| reset.at.since(now));
     let says_quota = body.means(Meaning::UsedUp)
@@ -75,17 +75,19 @@ pub(super) fn limit(headers: &Headers, body: &Body, now: UnixMillis) -> Limit {
         models: headers.active_models.clone(),
         class,
         reset,
-        window_minutes: used_up.map(|window| window.minutes),
+        window_minutes: used_up
+            .map(|window| window.minutes)
+            .filter(|minutes| *minutes > 0),
     }
 }
 
 /// Of the used-up windows of a scope, the one that resets last.
 pub(super) fn last_exhausted<'a>(
-    windows: &'a [Window],
+    windows: impl IntoIterator<Item = &'a Window>,
     scope: Option<&Scope>,
 ) -> Option<&'a Window> {
     windows
-        .iter()
+        .into_iter()
         .filter(|window| window.scope.as_ref() == scope && window.exhausted())
         .max_by_key(|window| window.resets_at)
 }

@@ -9,6 +9,7 @@
 //! - `reset`, `limited`, [`verdict`]: what that comes to.
 //! - `reading`, `event`, `usage`: a whole response, an event of its stream, the usage endpoint.
 
+pub mod banked;
 mod body;
 pub mod codes;
 mod event;
@@ -28,7 +29,7 @@ pub use event::{header_map, read_event, status_code};
 pub use foreign::{Foreign, Unreadable};
 pub use limited::{Class, Limit};
 pub use model::{ModelNotIncluded, Offer};
-pub use reading::{Reading, Response};
-pub use reset::{LONGEST, Reset, Source};
+pub use reading::{Origin, Reading, Response};
+pub use reset::{LONGEST, LONGEST_WINDOW, Reset, Source, longest};
 pub use usage::read_usage;
 pub use verdict::Verdict;

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::headers::{Headers, text};
 use super::verdict::{Verdict, verdict};
 use crate::account::time::UnixMillis;
-use crate::account::usage::Window;
+use crate::account::usage::{BankedResets, Budget, Credits, Window};
 
 /// What a response means for the account that got it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,23 @@ pub struct Reading {
     pub windows: Vec<Window>,
     /// The plan that came with it.
     pub plan_type: Option<String>,
+    /// The credit that came with it.
+    pub credits: Option<Credits>,
+    /// The budget that came with it.
+    pub budget: Option<Budget>,
+    /// The banked resets that came with it.
+    pub banked_resets: Option<BankedResets>,
+    /// What it was that answered.
+    pub origin: Origin,
+}
+
+/// What it was that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A request for the model: an answer shows what the account can do.
+    Request,
+    /// The usage endpoint: it tells all there is, and is too optimistic at times.
+    Usage,
 }
 
 /// A response, as far as it is known: a script may have kept only some of it.
@@ -87,6 +104,10 @@ impl Reading {
             verdict,
             windows: Vec::new(),
             plan_type: None,
+            credits: None,
+            budget: None,
+            banked_resets: None,
+            origin: Origin::Request,
         }
     }
 }
@@ -97,9 +118,11 @@ pub(super) fn judge(
     body: &Body,
     now: UnixMillis,
 ) -> Reading {
+    let plan_type = headers.plan_type.as_ref().or(body.plan_type.as_ref());
     Reading {
-        verdict: verdict(status, headers, body, now),
         windows: headers.windows.clone(),
-        plan_type: headers.plan_type.clone().or_else(|| body.plan_type.clone()),
+        plan_type: plan_type.cloned(),
+        credits: headers.credits.clone(),
+        ..Reading::of(verdict(status, headers, body, now))
     }
 }

@@ -11,8 +11,21 @@ use super::windows::from_now;
 use crate::account::time::UnixMillis;
 use crate::account::usage::Window;
 
-/// No limit is believed to last longer than this.
+/// No limit is believed to last longer than this, but where its window is longer.
 pub const LONGEST: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
+/// No window is believed to be longer than this: 30 days are seen, and budgets of a month.
+pub const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+/// How long a limit can last, by the length of its window and where its end was read.
+#[must_use]
+pub fn longest(window_minutes: Option<u32>, source: &Source) -> Duration {
+    if *source == Source::Budget {
+        return LONGEST_WINDOW;
+    }
+    let window = Duration::from_secs(u64::from(window_minutes.unwrap_or(0)) * 60);
+    window.min(LONGEST_WINDOW).max(LONGEST)
+}
 
 /// When a limit is over, and how that is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +48,9 @@ pub enum Source {
     /// The headers of a used-up window.
     #[serde(rename = "headers.window")]
     Window,
+    /// `spend_control.individual_limit.reset_at`.
+    #[serde(rename = "spend_control")]
+    Budget,
     /// `Retry-After-Ms`.
     #[serde(rename = "headers.retry-after-ms")]
     RetryAfterMs,
@@ -83,6 +99,11 @@ pub(super) fn reset(
         ),
         (used_up.and_then(|window| window.resets_at), Source::Window),
         (
+            body.budget_resets_at
+                .and_then(UnixMillis::from_secs_or_millis),
+            Source::Budget,
+        ),
+        (
             headers.retry_after_ms.and_then(|ms| after(ms / 1000.0)),
             Source::RetryAfterMs,
         ),
@@ -98,12 +119,22 @@ pub(super) fn reset(
         ),
     ];
     sources.into_iter().find_map(|(at, source)| {
-        let at = sensible(at?, now)?;
-        Some(Reset { at, source })
+        Reset::believed(at?, source, used_up.map(|window| window.minutes), now)
     })
 }
 
-/// A past time is no hint, and none is believed beyond [`LONGEST`].
-pub(super) fn sensible(at: UnixMillis, now: UnixMillis) -> Option<UnixMillis> {
-    (at > now).then(|| at.min(now.plus(LONGEST)))
+impl Reset {
+    /// A past time is no hint, and none is believed beyond [`longest`].
+    pub(super) fn believed(
+        at: UnixMillis,
+        source: Source,
+        window_minutes: Option<u32>,
+        now: UnixMillis,
+    ) -> Option<Self> {
+        let last = now.plus(longest(window_minutes, &source));
+        (at > now).then(|| Self {
+            at: at.min(last),
+            source,
+        })
+    }
 }

@@ -4,13 +4,13 @@ use serde_json::Value;
 
 use super::headers::scope_id;
 use super::limited::{Class, Limit, last_exhausted};
-use super::reading::Reading;
-use super::reset::{Reset, Source, sensible};
+use super::reading::{Origin, Reading};
+use super::reset::{Reset, Source};
 use super::verdict::Verdict;
-use super::windows::{json_number, json_window};
-use crate::account::Scope;
+use super::windows::{json_credits, json_number, json_window};
 use crate::account::time::UnixMillis;
-use crate::account::usage::Window;
+use crate::account::usage::{BankedResets, Budget, Window};
+use crate::account::{Extra, Scope};
 
 /// Reads the answer of the usage endpoint (PROTOCOL §4). A limit that it reports has the windows'
 /// own resets.
@@ -27,29 +27,70 @@ pub fn read_usage(usage: &Value, now: UnixMillis) -> Reading {
             windows.extend(usage_windows(scope, &additional["rate_limit"], now));
         }
     }
+    let budget = budget(&usage["spend_control"]["individual_limit"]);
+    let over_budget = usage["spend_control"]["reached"].as_bool() == Some(true)
+        || budget.as_ref().is_some_and(|it| it.used_percent >= 100.0);
+    let credits = json_credits(&usage["credits"], over_budget);
     let used_up = last_exhausted(&windows, None);
-    // Credit can go on where a window ends: then the account is not limited.
-    let limited = usage["rate_limit"]["limit_reached"].as_bool();
-    let verdict = if limited.unwrap_or(used_up.is_some()) {
-        Verdict::Limited(Limit {
-            class: Class::Quota,
-            reset: used_up
-                .and_then(|window| sensible(window.resets_at?, now))
-                .map(|at| Reset {
-                    at,
-                    source: Source::Usage,
-                }),
-            window_minutes: used_up.map(|window| window.minutes),
-            ..Limit::unexplained(Scope::default_scope())
-        })
+    let is_spent = match usage["rate_limit"]["limit_reached"].as_bool() {
+        Some(spent) => spent,
+        // A seat without windows has nothing but its budget.
+        None if windows.is_empty() => over_budget,
+        None => used_up.is_some(),
+    };
+    // Credit goes on where the plan's windows end: then the account is not limited.
+    let on_credit = credits.as_ref().is_some_and(|credits| credits.available);
+    let verdict = if is_spent && !on_credit {
+        Verdict::Limited(spent(used_up, budget.as_ref(), now))
     } else {
         Verdict::Ok
     };
+    // Asked without an account, it answers as for a free one that has nothing.
+    let of_nobody = usage["rate_limit"].is_null() && usage["spend_control"].is_null();
+    let plan_type = usage["plan_type"].as_str().filter(|_| !of_nobody);
     Reading {
-        verdict,
         windows,
-        plan_type: usage["plan_type"].as_str().map(str::to_owned),
+        plan_type: plan_type.map(str::to_owned),
+        credits,
+        budget,
+        banked_resets: banked_count(&usage["rate_limit_reset_credits"]),
+        origin: Origin::Usage,
+        ..Reading::of(verdict)
     }
+}
+
+fn spent(used_up: Option<&Window>, budget: Option<&Budget>, now: UnixMillis) -> Limit {
+    let minutes = used_up.map(|window| window.minutes);
+    let window = used_up.and_then(|window| window.resets_at);
+    let budget = budget.and_then(|budget| budget.resets_at);
+    let of_window = window.and_then(|at| Reset::believed(at, Source::Usage, minutes, now));
+    Limit {
+        class: Class::Quota,
+        reset: of_window.or_else(|| Reset::believed(budget?, Source::Budget, None, now)),
+        window_minutes: minutes,
+        ..Limit::unexplained(Scope::default_scope())
+    }
+}
+
+fn budget(told: &Value) -> Option<Budget> {
+    let share = || Some(json_number(&told["used"])? / json_number(&told["limit"])? * 100.0);
+    let used_percent = json_number(&told["used_percent"]).or_else(share)?;
+    let resets_at = json_number(&told["reset_at"]);
+    used_percent.is_finite().then(|| Budget {
+        used_percent: used_percent.max(0.0),
+        resets_at: resets_at.and_then(UnixMillis::from_secs_or_millis),
+        extra: Extra::new(),
+    })
+}
+
+fn banked_count(told: &Value) -> Option<BankedResets> {
+    let count = json_number(&told["available_count"])?;
+    Some(BankedResets {
+        // A float to integer cast saturates.
+        count: count as u32,
+        first_expires_at: None,
+        extra: Extra::new(),
+    })
 }
 
 /// The windows of one `rate_limit` object of the usage endpoint.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::account::time::UnixMillis;
-use crate::account::usage::Window;
+use crate::account::usage::{Credits, Window};
 use crate::account::{Extra, Scope};
 
 /// When a window starts anew. Where the time is past, because one of the clocks is wrong, the
@@ -54,6 +54,23 @@ pub(super) fn json_window(
         json_number(&told["used_percent"])?,
         window_reset(resets_at, resets_after, now),
     )
+}
+
+/// The credit that an event or the usage endpoint tells of; it is of no use where a limit on it is
+/// reached.
+pub(super) fn json_credits(told: &Value, spent: bool) -> Option<Credits> {
+    let has = told["has_credits"].as_bool()? || told["unlimited"].as_bool() == Some(true);
+    let over = told["overage_limit_reached"].as_bool() == Some(true);
+    let balance = match &told["balance"] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    Some(Credits {
+        available: has && !over && !spent,
+        balance,
+        extra: Extra::new(),
+    })
 }
 
 /// A number, also where it was written as text.
