@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
-use codex_accounts::account::limit::{LONGEST, codes};
+use codex_accounts::account::limit::{codes, longest};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde_json::{Map, Value, json};
@@ -132,7 +132,11 @@ impl Case {
         assert_eq!(shown.stderr, "");
         let record = record_of(&shown);
         if let Some(until) = record.get("until").and_then(Value::as_u64) {
-            let longest = NOW + u64::try_from(LONGEST.as_millis()).expect("a week or so");
+            let minutes = record.get("windowMinutes").and_then(Value::as_u64);
+            let minutes = minutes.map(|minutes| u32::try_from(minutes).expect("a length"));
+            let source = serde_json::from_value(record["source"].clone()).expect("a source");
+            let longest = u64::try_from(longest(minutes, &source).as_millis());
+            let longest = NOW + longest.expect("a month or so");
             assert!(NOW < until && until <= longest, "{shown}");
         }
         let mut told = Value::Object(record).to_string() + "\n";
@@ -356,6 +360,64 @@ fn a_success_that_says_nothing_of_usage_lifts_no_mark_with_a_source() {
     story.mark(&[], &limited_for(600));
     story.mark(&[], SERVED);
     assert_eq!(story.until("default"), Some(600));
+}
+
+#[test]
+fn an_older_success_lifts_no_newer_mark() {
+    let mut story = Story::new();
+    let limited = format!("HTTP/1.1 429\nRetry-After: 3600\n{}\n", window(300, 100.0));
+    let success = format!("HTTP/1.1 200 OK\n{}\n", window(300, 5.0));
+    let asked = CLOCK.to_string();
+    story.at(10).mark(&[], &limited);
+    story.at(20).mark(&["--asked-at", &asked], &success);
+    assert!(
+        story.until("default").is_some(),
+        "it went out before the mark"
+    );
+    story.mark(&[], &success);
+    assert_eq!(story.until("default"), None);
+}
+
+#[test]
+fn a_response_is_asked_for_when_the_command_starts_and_not_when_it_ends() {
+    let story = Story::new();
+    // What is marked while the success is under way is newer than it.
+    let script = "{ codex-ratelimit-mark --status 429 work >/dev/null; \
+                    printf 'HTTP/1.1 200 OK\r\n\r\n'; } | codex-ratelimit-mark work";
+    let mut command = story.home.command("sh");
+    command
+        .env_remove("CODEX_ACCOUNTS_CLOCK")
+        .args(["-c", script]);
+    assert_eq!(story.home.run(&mut command).json()["verdict"], "ok");
+    let store = story.home.store();
+    assert!(
+        store["accounts"][0]["limits"]["default"].is_object(),
+        "{store}"
+    );
+}
+
+#[test]
+fn an_account_without_the_model_is_passed_over_for_that_model() {
+    let story = Story::new();
+    let lacks = "HTTP/1.1 400\n\n{\"detail\":\"The 'gpt-5.3-codex' model is not supported when \
+                 using Codex with a ChatGPT account.\"}";
+    story.mark(&["--model", "gpt-5.3-codex"], lacks);
+    assert_eq!(story.pick(&["--model", "gpt-5.3-codex"]), "personal");
+    assert_eq!(story.pick(&["--model", "gpt-5.5"]), "work");
+    let mut command = story.home.command("codex-account-pick");
+    let reasons = story
+        .home
+        .run(command.args(["--explain", "--model", "gpt-5.3-codex"]));
+    assert!(
+        reasons
+            .stdout
+            .contains(r#""reason":"model-not-included","until":"#),
+        "{reasons}"
+    );
+    assert_eq!(
+        story.pick(&["--account", "work", "--model", "gpt-5.3-codex"]),
+        "exit 77"
+    );
 }
 
 #[test]

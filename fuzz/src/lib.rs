@@ -4,12 +4,13 @@
 //! `cargo fuzz run token`, `response` or `store` in this folder's parent looks for more.
 
 use codex_accounts::account::handle::Handle;
-use codex_accounts::account::limit::{LONGEST, Limit, Verdict};
+use codex_accounts::account::limit::{LONGEST_WINDOW, Limit, Verdict};
 use codex_accounts::account::observation::{Asking, Observation};
 use codex_accounts::account::secret::RefreshToken;
 use codex_accounts::account::time::UnixMillis;
 use codex_accounts::account::{Account, response, token};
 use codex_accounts::store::Document;
+use jiff::tz::TimeZone;
 
 /// The moment at which responses are read.
 const NOW: UnixMillis = UnixMillis::from_secs(1_777_922_696);
@@ -29,10 +30,10 @@ pub fn token(bytes: &[u8]) {
 
 /// A response that can be read marks nothing beyond the longest time, and nothing in the past.
 pub fn response(bytes: &[u8]) {
-    let Ok(reading) = response::read(bytes, NOW) else {
+    let Ok(reading) = response::read(bytes, NOW, &TimeZone::UTC) else {
         return;
     };
-    let longest = NOW.plus(LONGEST);
+    let longest = NOW.plus(LONGEST_WINDOW);
     if let Verdict::Limited(Limit {
         reset: Some(reset), ..
     }) = &reading.verdict

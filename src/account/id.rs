@@ -51,14 +51,23 @@ id! {
     UserId
 }
 id! {
-    /// What a limit is for: `default`, or the id of a limit of one model family, such as
-    /// `codex_bengalfox` (PROTOCOL §4).
+    /// What a mark is for: `default`; the id of a limit of one model family, such as
+    /// `codex_bengalfox` (PROTOCOL §4); one model, `model:gpt-5.5`; or `refused`.
     Scope
 }
 
 impl Scope {
     /// The scope of a limit that is for all models.
     pub const DEFAULT: &'static str = "default";
+
+    /// The scope of the mark that a fresh token was refused.
+    pub const REFUSED: &'static str = "refused";
+
+    /// The scope of one model, which has no provider before its name.
+    #[must_use]
+    pub fn of_model(name: &str) -> Self {
+        Self::new(format!("model:{}", name.to_lowercase()))
+    }
 
     /// The scope of a limit that is for all models.
     #[must_use]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::limit::Class;
 use super::mark::Mark;
 use super::pick::Policy;
 use super::secret::{AccessToken, RefreshToken};
@@ -237,9 +238,13 @@ impl Account {
         }
         self.limits
             .iter()
-            .filter(|(scope, mark)| mark.until > now && mark.covers(scope, model))
+            .filter(|(scope, mark)| mark.holds(now) && mark.covers(scope, model))
             .max_by_key(|(_, mark)| mark.until)
-            .map_or(State::Ready, |(scope, mark)| State::Limited { scope, mark })
+            .map_or(State::Ready, |(scope, mark)| match mark.class {
+                Class::ModelNotIncluded => State::ModelNotIncluded(mark),
+                Class::Refused => State::Refused(mark),
+                _ => State::Limited { scope, mark },
+            })
     }
 
     /// The access token, if it can still be used for at least this long.
@@ -261,6 +266,10 @@ pub enum State<'a> {
         /// The mark that ends last.
         mark: &'a Mark,
     },
+    /// Not with this model, before the mark ends.
+    ModelNotIncluded(&'a Mark),
+    /// Not even its fresh token was accepted: not before the mark ends.
+    Refused(&'a Mark),
     /// Not before the person logs in again.
     LoginRequired(&'a LoginRequired),
     /// The person does not want it, or its workspace is gone.
@@ -268,12 +277,25 @@ pub enum State<'a> {
 }
 
 impl State<'_> {
+    /// When it can be used again, where that comes by itself.
+    #[must_use]
+    pub const fn until(&self) -> Option<UnixMillis> {
+        match self {
+            Self::Limited { mark, .. } | Self::ModelNotIncluded(mark) | Self::Refused(mark) => {
+                Some(mark.until)
+            }
+            Self::Ready | Self::LoginRequired(_) | Self::Disabled => None,
+        }
+    }
+
     /// The word for it in records.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::Limited { .. } => "limited",
+            Self::ModelNotIncluded(_) => "model-not-included",
+            Self::Refused(_) => "refused",
             Self::LoginRequired(_) => "login-required",
             Self::Disabled => "disabled",
         }

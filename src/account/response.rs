@@ -1,17 +1,17 @@
 //! Reads a response that somebody kept: raw HTTP as `curl -i` prints it, headers alone, a body
-//! alone, an event stream, or what `opencode run --format json` printed. The kinds are told apart
-//! by how they begin. What is none of them is an error, never a verdict.
+//! alone, an event stream, or what a client printed. The kinds are told apart by how they begin. What is none of them is an error, never a verdict.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use jiff::tz::TimeZone;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::Value;
 use thiserror::Error;
 
 use super::limit::{self, Reading, Response, Verdict};
+use super::printed;
 use super::stream::{Event, Events};
 use super::time::UnixMillis;
-use super::usage;
 
 /// Why an input can't be read as a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -40,11 +40,11 @@ pub enum Error {
     },
 }
 
-/// Reads a kept response and judges it.
+/// Reads a kept response and judges it. A clock time that a client printed is one of `zone`.
 ///
 /// # Errors
 /// When it is empty, or no response.
-pub fn read(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
+pub fn read(input: &[u8], now: UnixMillis, zone: &TimeZone) -> Result<Reading, Error> {
     let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
     let start = input.trim_ascii_start();
     if start.is_empty() {
@@ -52,13 +52,13 @@ pub fn read(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
     }
     match start {
         [b'H', b'T', b'T', b'P', b'/', ..] => read_http(start, now),
-        [b'{' | b'[', ..] => read_json(start, now),
+        [b'{' | b'[', ..] => read_json(start, now, zone),
         _ if is_stream(start) => Ok(read_stream(None, &HeaderMap::new(), start, now)),
         _ => match read_head(start, 1) {
             Ok((headers, body)) if is_of_response(&headers) => {
                 Ok(read_body(None, &headers, body, now))
             }
-            _ => Err(Error::Unknown),
+            _ => printed::read_text(start, now, zone).ok_or(Error::Unknown),
         },
     }
 }
@@ -241,43 +241,31 @@ fn read_stream(
     if status.is_none() && events.iter().any(|event| *event != Event::Preamble) {
         reading.verdict = Verdict::Ok;
     }
+    let (mut has_begun, mut is_whole) = (false, false);
     for event in events {
+        has_begun |= event == Event::Preamble;
+        is_whole |= event == Event::Output || event.is_terminal();
         if let Event::Notice(json) = event
             && let Some(more) = limit::read_event(&json, headers, now)
         {
-            merge(&mut reading, more);
+            reading.add(more);
         }
+    }
+    // It ended before there was anything in it (PROTOCOL §4).
+    let is_stream = status.map_or(has_begun, |status| status.is_success());
+    if !is_whole && is_stream && matches!(reading.verdict, Verdict::Ok | Verdict::Other) {
+        reading.verdict = Verdict::Server;
     }
     reading
 }
 
-/// Adds what a further part of an answer says to what is known of it. Of two verdicts the one that
-/// tells more of the account stays, and of two that tell as much the later one.
-fn merge(reading: &mut Reading, more: Reading) {
-    usage::update(&mut reading.windows, &more.windows);
-    reading.plan_type = more.plan_type.or(reading.plan_type.take());
-    reading.credits = more.credits.or(reading.credits.take());
-    if weight(&more.verdict) >= weight(&reading.verdict) {
-        reading.verdict = more.verdict;
-    }
-}
-
-fn weight(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Ok => 0,
-        Verdict::Other => 1,
-        Verdict::Server | Verdict::Network => 2,
-        _ => 3,
-    }
-}
-
-fn read_json(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
+fn read_json(input: &[u8], now: UnixMillis, zone: &TimeZone) -> Result<Reading, Error> {
     let mut values: Vec<Value> = Vec::new();
     for value in serde_json::Deserializer::from_slice(input).into_iter() {
         match value {
             Ok(value) => values.push(value),
-            // A run of opencode that was cut off: what it printed before counts.
-            Err(error) if error.is_eof() && values.last().is_some_and(is_opencode_event) => break,
+            // A run that was cut off: what it printed before counts.
+            Err(error) if error.is_eof() && values.last().is_some_and(printed::is_event) => break,
             Err(error) => {
                 return Err(Error::BadJson {
                     line: error.line(),
@@ -287,8 +275,10 @@ fn read_json(input: &[u8], now: UnixMillis) -> Result<Reading, Error> {
         }
     }
     match values.as_slice() {
-        [one] if one.is_object() && !is_opencode_event(one) => Ok(read_json_body(one, now)),
-        events if events.iter().all(is_opencode_event) => Ok(read_opencode(events, now)),
+        [one] if one.is_object() && !printed::is_event(one) => Ok(read_json_body(one, now)),
+        events if events.iter().all(printed::is_event) => {
+            Ok(printed::read_events(events, now, zone))
+        }
         _ => Err(Error::Unknown),
     }
 }
@@ -307,39 +297,4 @@ fn read_json_body(body: &Value, now: UnixMillis) -> Reading {
         }
         .read(now)
     })
-}
-
-/// opencode's events have a type and the session they belong to (PROTOCOL §5).
-fn is_opencode_event(value: &Value) -> bool {
-    value["type"].is_string() && value["sessionID"].is_string()
-}
-
-/// A run of opencode was served if it says more than that it starts; the error events of it tell
-/// what was not.
-fn read_opencode(events: &[Value], now: UnixMillis) -> Reading {
-    let (errors, progress): (Vec<_>, Vec<_>) =
-        events.iter().partition(|event| event["type"] == "error");
-    let served = progress.iter().any(|event| event["type"] != "step_start");
-    let mut reading = Reading::of(if served { Verdict::Ok } else { Verdict::Other });
-    for error in errors {
-        merge(&mut reading, read_opencode_error(error, now));
-    }
-    reading
-}
-
-/// The response that an error event of opencode carries, or where there was none its message.
-fn read_opencode_error(event: &Value, now: UnixMillis) -> Reading {
-    let data = &event["error"]["data"];
-    let message = json!({ "message": data["message"] }).to_string();
-    let body = data["responseBody"].as_str().unwrap_or(&message);
-    let mut reading = Response {
-        status: limit::status_code(&data["statusCode"]),
-        headers: &limit::header_map(&data["responseHeaders"]),
-        body: body.as_bytes(),
-    }
-    .read(now);
-    if reading.verdict == Verdict::Ok {
-        reading.verdict = Verdict::Other;
-    }
-    reading
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::args::{self, Common};
@@ -62,8 +63,8 @@ Examples:
 /// Say what a response means for an account, and record it
 ///
 /// Reads a response from standard input: raw HTTP as curl -i prints it, headers alone, a JSON body
-/// alone, an event stream, or what opencode run --format json printed. From then on
-/// codex-account-pick passes over an account that is limited, until the limit ends.
+/// alone, an event stream, or what opencode or Codex printed. From then on codex-account-pick passes
+/// over an account that is limited, until the limit ends.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex-ratelimit-mark",
@@ -71,7 +72,8 @@ Examples:
     long_version = crate::cli::VERSION,
     override_usage = "\
 codex-ratelimit-mark [-qhV] [--store FILE] [--model NAME] [--scope NAME]
-                            [--tee] [--exit-code] [--status CODE]
+                            [--tee] [--exit-code] [--asked-at TIME]
+                            [--status CODE]
                             [--retry-after DURATION | --until TIME | --clear]
                             ACCOUNT",
     after_long_help = MORE,
@@ -100,6 +102,10 @@ pub struct RatelimitMark {
     /// Limited until this time: Unix seconds or milliseconds, or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = args::time, conflicts_with_all = ["status", "clear"])]
     until: Option<UnixMillis>,
+    /// When the request went out: Unix seconds or milliseconds, or RFC 3339;
+    /// without it, when this command started
+    #[arg(long, value_name = "TIME", value_parser = args::time, conflicts_with_all = ["until", "clear"])]
+    asked_at: Option<UnixMillis>,
     /// The response had this status; with --retry-after, that header too
     #[arg(long, value_name = "CODE", value_parser = status, conflicts_with = "clear")]
     status: Option<StatusCode>,
@@ -159,6 +165,8 @@ impl super::Command for RatelimitMark {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
+        // In a pipeline it starts with the command that asks.
+        let asked_at = self.asked_at.unwrap_or_else(|| shell.now());
         // Before any file of ours could get that number.
         let record_to = self.tee.then(descriptor_3);
         if self.tee && !io::stdin().is_terminal() {
@@ -177,13 +185,13 @@ impl super::Command for RatelimitMark {
                 let input;
                 (input, copied) = copy_input(shell)?;
                 known?;
-                Word::Reading(response::read(&input, shell.now())?)
+                Word::Reading(response::read(&input, shell.now(), &TimeZone::system())?)
             }
         };
         let (line, verdict) = store::update(accounts.as_ref(), Absent::Refuse, |document| {
             let index = shell::find(&document.accounts, &self.account)?;
             let account = &mut document.accounts[index];
-            self.record(index, account, &word, shell.now())
+            self.record(index, account, &word, asked_at, shell.now())
         })??;
         match record_to {
             None => shell.print(&line)?,
@@ -212,7 +220,11 @@ impl RatelimitMark {
             return Ok(Word::Clear);
         }
         let input = shell.read_input("a response")?;
-        Ok(Word::Reading(response::read(&input, now)?))
+        Ok(Word::Reading(response::read(
+            &input,
+            now,
+            &TimeZone::system(),
+        )?))
     }
 
     /// What is known of the headers beside --status.
@@ -240,23 +252,23 @@ impl RatelimitMark {
         index: usize,
         account: &mut Account,
         word: &Word,
+        asked_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<(String, Code), Error> {
         let (verdict, code, scope, dead) = match word {
             Word::Reading(reading) => {
-                account.record(&Observation {
+                let scope = account.record(&Observation {
                     asking: Asking {
                         who: Handle::from(&*account),
                         model: self.model.clone(),
-                        at: now,
+                        at: asked_at,
                     },
                     reading: reading.clone(),
                     seen_at: now,
                 });
-                let (scope, dead) = match &reading.verdict {
-                    Verdict::Limited(limit) => (Some(limit.scope.as_str()), None),
-                    Verdict::LoginRequired { code } => (None, Some(code.as_str())),
-                    _ => (None, None),
+                let dead = match &reading.verdict {
+                    Verdict::LoginRequired { code } => Some(code.as_str()),
+                    _ => None,
                 };
                 (
                     reading.verdict.word(),
@@ -267,19 +279,21 @@ impl RatelimitMark {
             }
             Word::Until(until) => {
                 let scope = Scope::new(self.scope.clone());
-                account.record_by_hand(scope, *until, self.model.as_deref(), now);
-                ("limited", Code::TryLater, Some(self.scope.as_str()), None)
+                account.record_by_hand(scope.clone(), *until, self.model.as_deref(), now);
+                ("limited", Code::TryLater, Some(scope), None)
             }
             Word::Clear => {
                 account.clear_limit(&self.scope);
-                ("ok", Code::Done, Some(self.scope.as_str()), None)
+                let scope = Scope::new(self.scope.clone());
+                ("ok", Code::Done, Some(scope), None)
             }
         };
+        let scope = scope.as_ref();
         let mark: Option<&Mark> = scope.and_then(|scope| account.limits().get(scope));
         let mut line = shell::json_line(&MarkRecord {
             who: Who::new(index, account),
             verdict,
-            scope,
+            scope: scope.map(Scope::as_str),
             until: mark.map(|mark| mark.until),
             source: mark.map(|mark| &mark.source),
             class: mark.map(|mark| &mark.class),

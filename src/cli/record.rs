@@ -10,7 +10,7 @@ use crate::account::pick::Policy;
 use crate::account::secret::RefreshToken;
 use crate::account::time::{self, UnixMillis};
 use crate::account::usage::Usage;
-use crate::account::{Account, AccountId, LoginRequired, Scope, State, SwitchReason, UserId};
+use crate::account::{Account, AccountId, LoginRequired, Scope, SwitchReason, UserId};
 use crate::store::Document;
 
 /// The version of all records.
@@ -90,10 +90,7 @@ impl<'a> AccountRecord<'a> {
             who: Who::new(index, account),
             active: index == document.active_index,
             state: state.word(),
-            until: match state {
-                State::Limited { mark, .. } => Some(mark.until),
-                _ => None,
-            },
+            until: state.until(),
             plan_type: account.plan_type.as_deref(),
             enabled: account.enabled,
             added_at: account.added_at,

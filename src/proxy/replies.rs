@@ -84,6 +84,9 @@ pub(super) fn nobody(nothing: Nothing) -> Response<String> {
     let message = match nothing {
         Nothing::NoAccounts => "There is no account. Log in with: codex-accounts add",
         Nothing::NoneAllowed => "No account can be used for this. See: codex-accounts list",
+        Nothing::ModelNotIncluded => {
+            "No account is served with this model. See: codex-account-pick --explain --model"
+        }
         Nothing::LoginRequired => {
             "No account can be used without a new login. Log in with: codex-accounts add"
         }

@@ -23,7 +23,7 @@ pub fn read_event(event: &Value, head: &HeaderMap, now: UnixMillis) -> Option<Re
         "codex.rate_limits" => Some(Reading {
             windows: event_windows(event, now),
             plan_type: event["plan_type"].as_str().map(str::to_owned),
-            credits: json_credits(&event["credits"], false),
+            credits: json_credits(&event["credits"], false).map(Box::new),
             ..Reading::of(Verdict::Ok)
         }),
         _ => None,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::codes::Meaning;
 use super::headers::Headers;
-use super::reset::{Reset, reset};
+use super::reset::{Reset, Source, reset};
+use super::spoken::spoken_clock;
 use crate::account::Scope;
 use crate::account::time::UnixMillis;
 use crate::account::usage::Window;
@@ -44,6 +46,16 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// Takes the end from a clock time in a text for people, where nothing else told it.
+    pub fn take_spoken_clock(&mut self, message: &str, now: UnixMillis, zone: &TimeZone) {
+        if self.reset.is_none() {
+            self.reset = spoken_clock(message, now, zone)
+                .and_then(|at| Reset::believed(at, Source::Message, self.window_minutes, now));
+        }
+    }
+}
+
 /// The kind of a limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -52,6 +64,10 @@ pub enum Class {
     Quota,
     /// Too many requests in a short time.
     Throttle,
+    /// A model that the account is not served with.
+    ModelNotIncluded,
+    /// A fresh token that was not accepted.
+    Refused,
     /// A word that another program wrote.
     #[serde(untagged)]
     Other(String),

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::headers::{Headers, text};
 use super::verdict::{Verdict, verdict};
 use crate::account::time::UnixMillis;
-use crate::account::usage::{BankedResets, Budget, Credits, Window};
+use crate::account::usage::{self, BankedResets, Budget, Credits, Window};
 
 /// What a response means for the account that got it.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,11 +19,11 @@ pub struct Reading {
     /// The plan that came with it.
     pub plan_type: Option<String>,
     /// The credit that came with it.
-    pub credits: Option<Credits>,
+    pub credits: Option<Box<Credits>>,
     /// The budget that came with it.
-    pub budget: Option<Budget>,
+    pub budget: Option<Box<Budget>>,
     /// The banked resets that came with it.
-    pub banked_resets: Option<BankedResets>,
+    pub banked_resets: Option<Box<BankedResets>>,
     /// What it was that answered.
     pub origin: Origin,
 }
@@ -112,6 +112,28 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Adds what a further part of an answer says. Of two verdicts the one that tells more stays,
+    /// and of two that tell as much the later one.
+    pub fn add(&mut self, more: Self) {
+        usage::update(&mut self.windows, &more.windows);
+        self.plan_type = more.plan_type.or(self.plan_type.take());
+        self.credits = more.credits.or(self.credits.take());
+        if weight(&more.verdict) >= weight(&self.verdict) {
+            self.verdict = more.verdict;
+        }
+    }
+}
+
+fn weight(verdict: &Verdict) -> u8 {
+    match verdict {
+        Verdict::Ok => 0,
+        Verdict::Other => 1,
+        Verdict::Server | Verdict::Network => 2,
+        _ => 3,
+    }
+}
+
 pub(super) fn judge(
     status: Option<StatusCode>,
     headers: &Headers,
@@ -122,7 +144,7 @@ pub(super) fn judge(
     Reading {
         windows: headers.windows.clone(),
         plan_type: plan_type.cloned(),
-        credits: headers.credits.clone(),
+        credits: headers.credits.clone().map(Box::new),
         ..Reading::of(verdict(status, headers, body, now))
     }
 }

@@ -20,7 +20,8 @@ pub const LONGEST_WINDOW: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// How long a limit can last, by the length of its window and where its end was read.
 #[must_use]
 pub fn longest(window_minutes: Option<u32>, source: &Source) -> Duration {
-    if *source == Source::Budget {
+    // What another program wrote may be about any window.
+    if matches!(source, Source::Budget | Source::Other(_)) {
         return LONGEST_WINDOW;
     }
     let window = Duration::from_secs(u64::from(window_minutes.unwrap_or(0)) * 60);
@@ -66,6 +67,12 @@ pub enum Source {
     /// "try again in …" of the body's message.
     #[serde(rename = "body.message")]
     Message,
+    /// A model's name in the body's message; how long it holds is a guess.
+    #[serde(rename = "body.model")]
+    Model,
+    /// The status alone; how long it holds is a guess.
+    #[serde(rename = "status")]
+    Status,
     /// The usage endpoint.
     #[serde(rename = "usage")]
     Usage,

@@ -51,9 +51,9 @@ pub fn read_usage(usage: &Value, now: UnixMillis) -> Reading {
     Reading {
         windows,
         plan_type: plan_type.map(str::to_owned),
-        credits,
-        budget,
-        banked_resets: banked_count(&usage["rate_limit_reset_credits"]),
+        credits: credits.map(Box::new),
+        budget: budget.map(Box::new),
+        banked_resets: banked_count(&usage["rate_limit_reset_credits"]).map(Box::new),
         origin: Origin::Usage,
         ..Reading::of(verdict)
     }

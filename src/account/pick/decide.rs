@@ -35,6 +35,8 @@ pub enum Nothing {
     NoneAllowed,
     /// Each that is enabled needs a login.
     LoginRequired,
+    /// None that could be used is served with this model.
+    ModelNotIncluded,
 }
 
 /// Picks.
@@ -100,13 +102,18 @@ fn switch_reason(
 fn none(standings: &[Standing]) -> Decision {
     let first_back = standings.iter().enumerate();
     let first_back = first_back.filter_map(|(index, standing)| match standing {
-        Standing::Limited(until) => Some((*until, index)),
+        Standing::Limited(until) | Standing::Refused(until) => Some((*until, index)),
         _ => None,
     });
     if let Some((until, index)) = first_back.min() {
         Decision::Limited { index, until }
     } else if standings.is_empty() {
         Decision::Nothing(Nothing::NoAccounts)
+    } else if standings
+        .iter()
+        .any(|it| matches!(it, Standing::ModelNotIncluded(_)))
+    {
+        Decision::Nothing(Nothing::ModelNotIncluded)
     } else if standings.contains(&Standing::LoginRequired) {
         Decision::Nothing(Nothing::LoginRequired)
     } else {

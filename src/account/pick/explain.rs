@@ -18,6 +18,10 @@ pub enum Reason {
     LoginRequired,
     /// It is limited until then.
     Limited(UnixMillis),
+    /// It is not served with this model, until then.
+    ModelNotIncluded(UnixMillis),
+    /// Its fresh token was not accepted; it is left alone until then.
+    Refused(UnixMillis),
     /// Its last bit is kept in reserve.
     Reserved,
     /// Somebody else holds it.
@@ -36,6 +40,8 @@ impl Reason {
             Self::Disabled => "disabled",
             Self::LoginRequired => "login-required",
             Self::Limited(_) => "limited",
+            Self::ModelNotIncluded(_) => "model-not-included",
+            Self::Refused(_) => "refused",
             Self::Reserved => "reserved",
             Self::Busy => "busy",
             Self::NotNext => "not-next",
@@ -46,7 +52,9 @@ impl Reason {
     #[must_use]
     pub const fn until(self) -> Option<UnixMillis> {
         match self {
-            Self::Limited(until) => Some(until),
+            Self::Limited(until) | Self::ModelNotIncluded(until) | Self::Refused(until) => {
+                Some(until)
+            }
             _ => None,
         }
     }
@@ -72,6 +80,8 @@ pub fn explain(
         Standing::Disabled => Reason::Disabled,
         Standing::LoginRequired => Reason::LoginRequired,
         Standing::Limited(until) => Reason::Limited(until),
+        Standing::ModelNotIncluded(until) => Reason::ModelNotIncluded(until),
+        Standing::Refused(until) => Reason::Refused(until),
         Standing::Usable(rank) if rank.reserved => Reason::Reserved,
         Standing::Usable(rank) if rank.busy => Reason::Busy,
         Standing::Usable(_) => Reason::NotNext,

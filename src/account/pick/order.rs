@@ -16,6 +16,10 @@ pub(super) enum Standing {
     LoginRequired,
     /// It can't be used before this time.
     Limited(UnixMillis),
+    /// It is not served with this model, before this time.
+    ModelNotIncluded(UnixMillis),
+    /// Its fresh token was refused; it is left alone before this time.
+    Refused(UnixMillis),
     /// It can be used.
     Usable(Rank),
 }
@@ -59,6 +63,8 @@ fn standing(index: usize, account: &Account, request: &Request<'_>, now: UnixMil
         State::Disabled => Standing::Disabled,
         State::LoginRequired(_) => Standing::LoginRequired,
         State::Limited { mark, .. } => Standing::Limited(mark.until),
+        State::ModelNotIncluded(mark) => Standing::ModelNotIncluded(mark.until),
+        State::Refused(mark) => Standing::Refused(mark.until),
         State::Ready => Standing::Usable(Rank {
             reserved: is_reserved(account, request.wishes, now),
             busy: request.busy.contains(&index),

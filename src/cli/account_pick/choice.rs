@@ -100,7 +100,7 @@ impl AccountPick {
                 None => nothing_usable(nothing),
                 Some(name) => {
                     let index = shell::find(&document.accounts, name)?;
-                    not_usable(index, &document.accounts[index])
+                    not_usable(index, &document.accounts[index], nothing)
                 }
             }),
         }
@@ -216,6 +216,11 @@ fn nothing_usable(nothing: Nothing) -> Error {
             "every account is disabled or excluded",
             "codex-accounts enable ACCOUNT",
         ),
+        Nothing::ModelNotIncluded => Error::hinted(
+            Code::Refused,
+            "no account is served with this model",
+            "codex-account-pick --explain says until when that is believed",
+        ),
         Nothing::LoginRequired => Error::hinted(
             Code::Refused,
             "no account can be used without a new login",
@@ -225,8 +230,12 @@ fn nothing_usable(nothing: Nothing) -> Error {
 }
 
 /// Why the one account that was asked for can't be used, and waiting does not help.
-fn not_usable(index: usize, account: &Account) -> Error {
+fn not_usable(index: usize, account: &Account, nothing: Nothing) -> Error {
     let name = account.name();
+    if nothing == Nothing::ModelNotIncluded {
+        let message = format!("account {index} '{name}' is not served with this model");
+        return Error::new(Code::Refused, message);
+    }
     if let Some(dead) = account.login_required.as_ref().filter(|_| account.enabled) {
         let message = format!("account {index} '{name}' needs a new login ({})", dead.code);
         return Error::hinted(Code::Refused, message, LOG_IN_AGAIN);

@@ -54,7 +54,9 @@ fn usable_later(index: usize, account: &Account, shell: &Shell) -> Result<Option
     let name = account.name();
     match account.state(None, shell.now()) {
         State::Ready => Ok(None),
-        State::Limited { mark, .. } => Ok(Some(when::Local::new(shell.now()).clock(mark.until))),
+        State::Limited { mark, .. } | State::ModelNotIncluded(mark) | State::Refused(mark) => {
+            Ok(Some(when::Local::new(shell.now()).clock(mark.until)))
+        }
         State::Disabled => Err(Error::hinted(
             Code::No,
             format!("'{name}' is disabled"),

@@ -95,7 +95,9 @@ fn whose_turn(document: &Document, local: &Local, shell: &Shell) -> Option<(Ink,
             let note = "no account can be used without a new login";
             Some((Ink::Bad, note.to_owned()))
         }
-        Decision::Nothing(Nothing::NoneAllowed | Nothing::NoAccounts) => {
+        Decision::Nothing(
+            Nothing::NoneAllowed | Nothing::ModelNotIncluded | Nothing::NoAccounts,
+        ) => {
             let enable = unbroken(&shell.command(&format!("codex-accounts enable {active}")));
             Some((Ink::Bad, format!("no account is enabled: {enable}")))
         }

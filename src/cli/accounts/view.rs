@@ -204,6 +204,12 @@ pub(super) fn state(account: &Account, local: &Local, lasting: Lasting) -> Cell 
                 ),
             }
         }
+        State::Refused(mark) => Cell::new(
+            Ink::Caution,
+            format!("refused until {}", local.clock(mark.until)),
+        ),
+        // Only where it is asked for a model.
+        State::ModelNotIncluded(_) => Cell::new(Ink::Good, "ready"),
         State::LoginRequired(_) => Cell::new(Ink::Bad, "login needed"),
         State::Disabled => Cell::new(Ink::Faint, "disabled"),
     }

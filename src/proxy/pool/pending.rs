@@ -164,11 +164,7 @@ mod tests {
                 model: None,
                 at: UnixMillis::from_secs(1),
             },
-            reading: Reading {
-                verdict: Verdict::Ok,
-                windows: Vec::new(),
-                plan_type: None,
-            },
+            reading: Reading::of(Verdict::Ok),
             seen_at: UnixMillis::from_secs(1),
         }
     }

@@ -107,18 +107,14 @@ fn limited(pool: &Pool, name: &str, added: u64) -> Observation {
             model: None,
             at: pool.now(),
         },
-        reading: Reading {
-            verdict: Verdict::Limited(Limit {
-                class: Class::Quota,
-                reset: Some(Reset {
-                    at: pool.now().plus(Duration::from_secs(3600)),
-                    source: Source::BodyResetsAt,
-                }),
-                ..Limit::unexplained(Scope::default_scope())
+        reading: Reading::of(Verdict::Limited(Limit {
+            class: Class::Quota,
+            reset: Some(Reset {
+                at: pool.now().plus(Duration::from_secs(3600)),
+                source: Source::BodyResetsAt,
             }),
-            windows: Vec::new(),
-            plan_type: None,
-        },
+            ..Limit::unexplained(Scope::default_scope())
+        })),
         seen_at: pool.now(),
     }
 }

@@ -101,7 +101,7 @@ fn usable(shell: &Shell, document: &Document) -> Option<Finding> {
             let mend = Mend::Type(shell.command("codex-accounts add"));
             Some(Finding::wrong("usable", what, mend))
         }
-        Decision::Nothing(Nothing::NoAccounts) => None,
+        Decision::Nothing(Nothing::ModelNotIncluded | Nothing::NoAccounts) => None,
     }
 }
 
