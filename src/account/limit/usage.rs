@@ -84,10 +84,10 @@ fn budget(told: &Value) -> Option<Budget> {
 }
 
 fn banked_count(told: &Value) -> Option<BankedResets> {
-    let count = json_number(&told["available_count"])?;
-    Some(BankedResets {
-        // A float to integer cast saturates.
-        count: count as u32,
+    // A float to integer cast saturates.
+    let count = json_number(&told["available_count"])? as u32;
+    (count > 0).then(|| BankedResets {
+        count,
         first_expires_at: None,
         extra: Extra::new(),
     })
