@@ -44,6 +44,7 @@ mod readme;
 #[cfg(target_os = "linux")]
 mod real_names;
 mod recipes;
+mod redeem;
 mod refresh;
 mod rehearsal;
 mod rehearse;

@@ -9,9 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use codex_accounts::account::limit::{codes, longest};
 use nix::sys::signal::{Signal, killpg};
@@ -380,20 +382,24 @@ fn an_older_success_lifts_no_newer_mark() {
 
 #[test]
 fn a_response_is_asked_for_when_the_command_starts_and_not_when_it_ends() {
-    let story = Story::new();
+    let mut story = Story::new();
+    story.home.unset("CODEX_ACCOUNTS_CLOCK");
+    let mut command = story.home.std_command("codex-ratelimit-mark");
+    command.args(["--tee", "work"]).stderr(Stdio::null());
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = pipes.spawn().expect("it starts");
+    let mut input = running.stdin.take().expect("a pipe");
+    let mut output = running.stdout.take().expect("a pipe");
+    let head = b"HTTP/1.1 200 OK\r\n";
+    input.write_all(head).expect("it reads");
+    output.read_exact(&mut [0; 17]).expect("it copies");
     // What is marked while the success is under way is newer than it.
-    let script = "{ codex-ratelimit-mark --status 429 work >/dev/null; \
-                    printf 'HTTP/1.1 200 OK\r\n\r\n'; } | codex-ratelimit-mark work";
-    let mut command = story.home.command("sh");
-    command
-        .env_remove("CODEX_ACCOUNTS_CLOCK")
-        .args(["-c", script]);
-    assert_eq!(story.home.run(&mut command).json()["verdict"], "ok");
+    story.mark(&[], UNHINTED);
+    input.write_all(b"\r\n").expect("it reads");
+    drop((input, output));
+    assert!(running.wait().expect("it ends").success());
     let store = story.home.store();
-    assert!(
-        store["accounts"][0]["limits"]["default"].is_object(),
-        "{store}"
-    );
+    assert!(store["accounts"][0]["limits"]["default"].is_object());
 }
 
 #[test]

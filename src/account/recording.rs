@@ -70,6 +70,16 @@ impl Account {
         None
     }
 
+    /// A banked reset was spent: no used-up quota is left, but for what was marked by hand.
+    pub fn windows_began_anew(&mut self) {
+        let spent = self.limits().iter();
+        let spent = spent.filter(|(_, mark)| mark.class == Class::Quota && !mark.by_hand());
+        let spent: Vec<Scope> = spent.map(|(scope, _)| scope.clone()).collect();
+        for scope in spent {
+            self.clear_limit(scope.as_str());
+        }
+    }
+
     /// What was told of the quota. The usage endpoint tells all there is; an answer tells a part.
     fn record_usage(&mut self, reading: &Reading, now: UnixMillis) {
         let all = reading.origin == Origin::Usage;

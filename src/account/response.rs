@@ -298,3 +298,6 @@ fn read_json_body(body: &Value, now: UnixMillis) -> Reading {
         .read(now)
     })
 }
+
+#[cfg(test)]
+mod properties;

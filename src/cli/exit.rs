@@ -13,7 +13,7 @@ use crate::account::{Account, label, response, select, token};
 use crate::client::wiring;
 use crate::net::agent::Unreachable;
 use crate::net::{callback, endpoint};
-use crate::oauth::{device, issuer, login, refresh, usage};
+use crate::oauth::{device, issuer, login, redeem, refresh, usage};
 use crate::store;
 use crate::store::locator::Locator;
 use crate::sys::stdio;
@@ -135,6 +135,9 @@ pub enum Error {
     /// See [`usage::Error`].
     #[error(transparent)]
     Usage(#[from] usage::Error),
+    /// See [`redeem::Error`].
+    #[error(transparent)]
+    Redeem(#[from] redeem::Error),
 }
 
 impl Error {
@@ -229,12 +232,14 @@ impl Error {
             Self::Issuer(error) => of_issuer(error),
             Self::Login(error) => of_login(error),
             Self::Refresh(error) => of_refresh(error),
-            Self::Usage(error) => match error {
-                usage::Error::Refresh(error) => of_refresh(error),
-                usage::Error::NotAccepted { .. } | usage::Error::Refused { .. } => Code::Refused,
-                usage::Error::Unreachable { .. } | usage::Error::Nonsense { .. } => {
-                    Code::Unavailable
-                }
+            Self::Usage(error) => of_usage(error),
+            Self::Redeem(error) => match error {
+                redeem::Error::Usage(error) => of_usage(error),
+                redeem::Error::Store(error) => of_store(error),
+                redeem::Error::Journal { .. } => Code::Config,
+                redeem::Error::NotKept { .. } => Code::Io,
+                redeem::Error::Unclear { .. } => Code::Unavailable,
+                redeem::Error::Refused { .. } => Code::Refused,
             },
         }
     }
@@ -258,10 +263,16 @@ impl Error {
             }
             Self::Store(error) | Self::Login(login::Error::Store(error)) => of_store_hint(error),
             Self::Login(error) => of_login_hint(error).map(str::to_owned),
-            Self::Refresh(error) | Self::Usage(usage::Error::Refresh(error)) => {
+            Self::Refresh(error)
+            | Self::Usage(usage::Error::Refresh(error))
+            | Self::Redeem(redeem::Error::Usage(usage::Error::Refresh(error))) => {
                 of_refresh_hint(error)
             }
-            Self::Usage(usage::Error::NotAccepted { store, .. }) => {
+            Self::Redeem(redeem::Error::Unclear { .. }) => {
+                Some("the next run asks again, and spends no second one".to_owned())
+            }
+            Self::Usage(usage::Error::NotAccepted { store, .. })
+            | Self::Redeem(redeem::Error::Usage(usage::Error::NotAccepted { store, .. })) => {
                 Some(log_in_again(store.as_ref()))
             }
             Self::Endpoint(endpoint::Error::NoRelay { .. }) => {
@@ -281,6 +292,14 @@ fn log_in_again(store: Option<&Locator>) -> String {
             "log in again with: codex-accounts --store {} add",
             quoted(at.as_os_str())
         ),
+    }
+}
+
+fn of_usage(error: &usage::Error) -> Code {
+    match error {
+        usage::Error::Refresh(error) => of_refresh(error),
+        usage::Error::NotAccepted { .. } | usage::Error::Refused { .. } => Code::Refused,
+        usage::Error::Unreachable { .. } | usage::Error::Nonsense { .. } => Code::Unavailable,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod ratelimit_mark;
 pub mod record;
 pub mod rehearse;
+pub mod reset_redeem;
 pub mod running_relay;
 pub mod service;
 pub mod session_strip;

@@ -8,7 +8,7 @@ use super::record::Who;
 use super::shell::{self, Shell};
 use crate::account::Account;
 use crate::account::time::UnixMillis;
-use crate::account::usage::Window;
+use crate::account::usage::{BankedResets, Budget, Credits, Window};
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::Issuer;
 use crate::oauth::usage::{Backend, fetch};
@@ -45,6 +45,12 @@ struct UsageRecord<'a> {
     plan_type: Option<&'a str>,
     windows: &'a [Window],
     observed_at: UnixMillis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits: Option<&'a Credits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<&'a Budget>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banked_resets: Option<&'a BankedResets>,
 }
 
 impl super::Command for UsageFetch {
@@ -70,6 +76,9 @@ impl super::Command for UsageFetch {
                         plan_type: fetched.account.plan_type.as_deref(),
                         windows: &fetched.reading.windows,
                         observed_at: shell.now(),
+                        credits: fetched.reading.credits.as_deref().filter(|it| it.available),
+                        budget: fetched.reading.budget.as_deref(),
+                        banked_resets: fetched.reading.banked_resets.as_deref(),
                     })?;
                 }
                 Err(error) => worst = worst.max(shell.report(&error.into())),

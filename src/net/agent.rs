@@ -80,10 +80,23 @@ impl Agent {
         url: &str,
         body: &serde_json::Value,
     ) -> Result<Response<Vec<u8>>, Unreachable> {
-        self.send(request(
-            Request::post(url).header("content-type", "application/json"),
-            body.to_string().into_bytes(),
-        )?)
+        self.post_json_with(url, HeaderMap::new(), body)
+    }
+
+    /// Posts JSON, with headers.
+    ///
+    /// # Errors
+    /// As [`Agent::send`].
+    pub fn post_json_with(
+        &self,
+        url: &str,
+        headers: HeaderMap,
+        body: &serde_json::Value,
+    ) -> Result<Response<Vec<u8>>, Unreachable> {
+        let builder = Request::post(url).header("content-type", "application/json");
+        let mut request = request(builder, body.to_string().into_bytes())?;
+        request.headers_mut().extend(headers);
+        self.send(request)
     }
 
     /// Gets, with headers.

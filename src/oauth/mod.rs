@@ -5,6 +5,7 @@ pub mod device;
 pub mod issuer;
 pub mod login;
 pub mod mirror;
+pub mod redeem;
 pub mod refresh;
 pub mod rescue;
 mod turn;

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::issuer::Issuer;
 use super::refresh::{self, Need, USUAL_MARGIN, refresh};
 use crate::account::handle::Handle;
+use crate::account::limit::banked::{self, BankedReset};
 use crate::account::limit::{self, Reading, Verdict};
 use crate::account::observation::{Asking, Observation};
 use crate::account::time::UnixMillis;
@@ -94,20 +95,51 @@ impl Backend {
 
     /// Asks with the account's token, at the older place where the newer one is not there.
     fn ask(&self, account: &Account) -> Result<Response<Vec<u8>>, Error> {
-        let get = |path| {
-            let answer = self
-                .agent
-                .get(&self.endpoint.at(path), credentials::headers(account));
-            answer.map_err(|source| Error::Unreachable {
-                name: account.name().to_owned(),
-                source,
-            })
-        };
-        let answer = get("/wham/usage")?;
+        let answer = self.get("/wham/usage", account)?;
         if answer.status() == StatusCode::NOT_FOUND {
-            return get("/codex/usage");
+            return self.get("/codex/usage", account);
         }
         Ok(answer)
+    }
+
+    /// The banked resets of an account that can be spent, the one that expires first first.
+    ///
+    /// # Errors
+    /// When the backend can't be asked, or answers with something else.
+    pub fn banked(&self, account: &Account) -> Result<Vec<BankedReset>, Error> {
+        let answer = self.get("/wham/rate-limit-reset-credits", account)?;
+        let status = answer.status();
+        if status == StatusCode::NOT_FOUND {
+            return Ok(Vec::new());
+        }
+        let list: Option<Value> = serde_json::from_slice(answer.body()).ok();
+        let list = list.filter(|_| status.is_success());
+        let list = list.and_then(|list| banked::read_list(&list));
+        list.ok_or_else(|| Error::Nonsense {
+            name: account.name().to_owned(),
+            status: status.as_u16(),
+        })
+    }
+
+    fn get(&self, path: &str, account: &Account) -> Result<Response<Vec<u8>>, Error> {
+        let headers = credentials::headers(account);
+        let answer = self.agent.get(&self.endpoint.at(path), headers);
+        answer.map_err(|source| Error::Unreachable {
+            name: account.name().to_owned(),
+            source,
+        })
+    }
+
+    /// Posts JSON as the account.
+    pub(super) fn post(
+        &self,
+        path: &str,
+        account: &Account,
+        body: &Value,
+    ) -> Result<Response<Vec<u8>>, Unreachable> {
+        let headers = credentials::headers(account);
+        self.agent
+            .post_json_with(&self.endpoint.at(path), headers, body)
     }
 }
 
@@ -135,7 +167,13 @@ pub fn fetch(
         answer = backend.ask(&refreshed.account)?;
     }
     let now = clock.now();
-    let reading = read(&answer, store, refreshed.account.name(), now)?;
+    let mut reading = read(&answer, store, refreshed.account.name(), now)?;
+    if reading.banked_resets.is_some()
+        && let Ok(list) = backend.banked(&refreshed.account)
+    {
+        // The count is told with the usage; when the first expires, only the list says.
+        reading.banked_resets = banked::summary(&list).map(Box::new);
+    }
     let observation = Observation {
         asking: Asking {
             who: Handle::from(&refreshed.account),

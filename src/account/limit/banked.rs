@@ -44,14 +44,14 @@ fn rfc3339(text: &str) -> Option<UnixMillis> {
         .map(UnixMillis::from_millis)
 }
 
-/// What the store keeps of a list.
+/// What the store keeps of a list, unless nothing is in it.
 #[must_use]
-pub fn summary(list: &[BankedReset]) -> BankedResets {
-    BankedResets {
+pub fn summary(list: &[BankedReset]) -> Option<BankedResets> {
+    (!list.is_empty()).then(|| BankedResets {
         count: u32::try_from(list.len()).unwrap_or(u32::MAX),
         first_expires_at: list.iter().filter_map(|reset| reset.expires_at).min(),
         extra: Extra::new(),
-    }
+    })
 }
 
 /// What came of redeeming one.

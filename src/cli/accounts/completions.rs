@@ -9,7 +9,7 @@ use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 
 /// The commands of the suite.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "codex-account-pick",
     "codex-accounts",
     "codex-launch",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 12] = [
     "codex-proxy",
     "codex-ratelimit-mark",
     "codex-rehearse",
+    "codex-reset-redeem",
     "codex-session-strip",
     "codex-token-decode",
     "codex-token-encode",

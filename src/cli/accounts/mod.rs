@@ -222,7 +222,7 @@ fn move_on(document: &mut Document, now: UnixMillis) -> bool {
 ///
 /// # Errors
 /// When they do not agree, or there is nobody to ask.
-fn confirm(shell: &Shell, question: &str) -> Result<(), Error> {
+pub(super) fn confirm(shell: &Shell, question: &str) -> Result<(), Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::hinted(
             Code::Usage,

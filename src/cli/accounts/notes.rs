@@ -6,8 +6,10 @@ use super::quota::{Group, MONTHLY, unusual_length};
 use super::table::unbroken;
 use super::when::Local;
 use super::who::called;
+use crate::account::limit::Class;
 use crate::account::pick::{self, Decision, Nothing, Request};
 use crate::account::time::UnixMillis;
+use crate::account::usage::Usage;
 use crate::account::{Account, State};
 use crate::cli::shell::Shell;
 use crate::store::Document;
@@ -33,14 +35,55 @@ fn of_account(index: usize, account: &Account, local: &Local, shell: &Shell) -> 
         notes.push(format!("{name} is logged out ({}): {add}", dead.code));
     }
     for (scope, mark) in account.limits() {
-        if mark.until > local.now() && !mark.covers(scope, None) {
+        if mark.holds(local.now()) && !mark.covers(scope, None) {
             let models = match mark.models.as_slice() {
                 [] => scope.as_str().to_owned(),
                 models => models.join(", "),
             };
             let clock = unbroken(&local.clock(mark.until));
-            notes.push(format!("{name} is limited until {clock} for {models}"));
+            notes.push(match mark.class {
+                Class::ModelNotIncluded => {
+                    format!("{name} is not served with {models}; asked again from {clock}")
+                }
+                _ => format!("{name} is limited until {clock} for {models}"),
+            });
         }
+    }
+    if let Some(usage) = &account.usage {
+        notes.extend(beyond_the_windows(index, &name, usage, local, shell));
+    }
+    notes
+}
+
+/// What the columns of windows have no place for.
+fn beyond_the_windows(
+    index: usize,
+    name: &str,
+    usage: &Usage,
+    local: &Local,
+    shell: &Shell,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    let until = |time: Option<UnixMillis>| {
+        let clock = time.map(|time| unbroken(&local.clock(time)));
+        clock.map_or(String::new(), |clock| format!(", until {clock}"))
+    };
+    if let Some(budget) = &usage.budget {
+        let left = (100.0 - budget.used_percent).max(0.0).floor();
+        let until = until(budget.resets_at);
+        notes.push(format!("{name} has {left} % of its budget left{until}"));
+    }
+    if usage.on_credit(local.now()) {
+        notes.push(format!("the quota of {name} is spent; credit goes on"));
+    }
+    if let Some(banked) = &usage.banked_resets {
+        let resets = match banked.count {
+            1 => "1 banked reset".to_owned(),
+            count => format!("{count} banked resets"),
+        };
+        let until = until(banked.first_expires_at);
+        let redeem = unbroken(&shell.command(&format!("codex-reset-redeem {index}")));
+        notes.push(format!("{name} has {resets}{until}: {redeem}"));
     }
     notes
 }

@@ -27,6 +27,7 @@ pub(super) fn examine(shell: &Shell, document: &Document) -> Vec<Finding> {
         findings.insert(0, Finding::well("login", "none is known to be dead"));
     }
     findings.extend(usable(shell, document));
+    findings.extend(void_marks(shell, document));
     findings.extend(duplicates(document, shell));
     findings.extend(stale_leases(shell, document));
     findings
@@ -74,6 +75,24 @@ fn life(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Fi
         );
         Finding::note("login", what, refresh(""))
     })
+}
+
+/// Marks of a time that can't be: the clock was ahead when they were made.
+fn void_marks(shell: &Shell, document: &Document) -> Vec<Finding> {
+    let accounts = document.accounts.iter().enumerate();
+    let has_void = |account: &Account| {
+        let mut marks = account.limits().values();
+        marks.any(|mark| mark.is_void(shell.now()))
+    };
+    let void = accounts.filter(|(_, account)| has_void(account));
+    let finding = |(index, _)| {
+        let what = format!(
+            "a limit of {} was marked by a clock that was ahead of this one; it does not count",
+            named(document, &[index])
+        );
+        Finding::note("clock", what, Mend::Nothing)
+    };
+    void.map(finding).collect()
 }
 
 /// Whether there is an account for the next request.

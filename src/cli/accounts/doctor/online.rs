@@ -77,7 +77,10 @@ fn accounts(shell: &Shell, issuer: &Issuer, backend: &Backend) -> Result<Vec<Fin
     let document = shell.read(store.as_ref())?;
     let can_be_asked = |account: &Account| {
         let state = account.state(None, shell.now());
-        matches!(state, State::Ready | State::Limited { .. })
+        matches!(
+            state,
+            State::Ready | State::Limited { .. } | State::Refused(_)
+        )
     };
     let asked = document.accounts.iter().enumerate();
     let asked = asked.filter(|(_, account)| can_be_asked(account));

@@ -1,0 +1,1 @@
+codex-accounts.fish
