@@ -59,6 +59,7 @@ mod session_strip;
 mod store;
 #[cfg(target_os = "linux")]
 mod store_trouble;
+mod strategies;
 mod support;
 mod terminal;
 mod token;

@@ -124,7 +124,7 @@ fn cargo_finds_what_is_to_be_run_and_measured() {
     let package = package();
     assert_eq!(package["default_run"], "codex-rehearse");
     assert!(targets(&package, "bin").contains("codex-rehearse"));
-    for bench in ["relay", "plumbing"] {
+    for bench in ["relay", "plumbing", "strategies"] {
         assert!(targets(&package, "bench").contains(bench), "{bench}");
     }
 }

@@ -27,7 +27,7 @@ const PICTURES: [(&str, &str, &str); 2] = [
 ];
 
 /// What is not run here, since it builds or is for root, and the test of packaging that shows it.
-const ELSEWHERE: [(&str, &str); 11] = [
+const ELSEWHERE: [(&str, &str); 12] = [
     (
         "cargo build --release --locked && target/release/codex-rehearse",
         "cargo_finds_what_is_to_be_run_and_measured",
@@ -55,6 +55,10 @@ const ELSEWHERE: [(&str, &str); 11] = [
     ),
     (
         "cargo bench --bench relay",
+        "cargo_finds_what_is_to_be_run_and_measured",
+    ),
+    (
+        "cargo bench --bench strategies",
         "cargo_finds_what_is_to_be_run_and_measured",
     ),
     (
@@ -153,6 +157,7 @@ fn every_picture_is_shown() {
     for (file, ..) in PICTURES {
         assert!(README.contains(&format!("]({file})")), "{file}");
     }
+    assert!(README.contains("](docs/strategies.svg)"));
 }
 
 #[test]
