@@ -41,6 +41,10 @@ pub struct TokenRefresh {
     /// Renew what was last renewed longer ago than this
     #[arg(long, value_name = "DURATION", value_parser = args::duration, group = "need")]
     older_than: Option<Duration>,
+    /// Print the account with its tokens, for codex-account-pick, which may have no other way to
+    /// them: opencode's packed login has no place for an access token
+    #[arg(long, hide = true)]
+    hand_out: bool,
     /// Renew in any case
     #[arg(long, group = "need")]
     force: bool,
@@ -63,6 +67,9 @@ impl super::Command for TokenRefresh {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
+        if self.hand_out {
+            shell.allow_secrets(false)?;
+        }
         let store = shell.accounts()?;
         let mut document = shell.read(store.as_ref())?;
         let issuer = Issuer::new(Endpoint::issuer()?);
@@ -72,6 +79,10 @@ impl super::Command for TokenRefresh {
             match refresh(store.as_ref(), &issuer, before, self.need(), shell.clock()) {
                 Ok(refreshed) => {
                     shell.notes(&refreshed.notes);
+                    if self.hand_out {
+                        shell.emit(&refreshed.account)?;
+                        continue;
+                    }
                     document.accounts[index] = refreshed.account;
                     shell.emit(&RefreshRecord {
                         account: AccountRecord::new(&document, index, shell.now()),

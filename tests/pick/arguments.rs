@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::{home_of, pick};
+use serde_json::json;
+
+use super::{NOW, edit, home_of, pick};
 use crate::support::Home;
 use crate::support::accounts::{account, store};
 
@@ -61,6 +63,10 @@ fn completion_knows_the_strategies_and_the_accounts_of_the_store_that_was_typed(
 fn a_bad_setting_is_told() {
     let mut home = home_of(&["work"]);
     home.set("CODEX_ACCOUNTS_ISSUER", "http://example.com");
+    assert_eq!(pick(&home, "--format headers").code, 0, "nobody is asked");
+    edit(&home, |store| {
+        store["accounts"][0]["expiresAt"] = json!(NOW);
+    });
     assert_eq!(pick(&home, "--format headers").code, 78);
     assert_eq!(pick(&home, "").code, 0, "which this does not need");
 }

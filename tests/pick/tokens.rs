@@ -1,11 +1,14 @@
 //! Tokens that have to be renewed before they are handed out.
 
+use std::fs;
+
 use codex_accounts::rehearse::{Answer, ErrorShape, Pretend, Script, TokenAnswer};
 use serde_json::json;
 
-use super::{AUTH, NOW, edit, file, pick};
+use super::{AUTH, NOW, edit, file, home_of, pick};
 use crate::support::Home;
-use crate::support::accounts::{account, store};
+use crate::support::accounts::{access_token, account, store};
+use crate::support::shown::Shown;
 
 /// A home whose accounts are those of a pretend issuer, with tokens that expired.
 fn expired(accounts: usize) -> (Home, Pretend) {
@@ -157,4 +160,55 @@ fn without_the_issuer_a_token_that_still_holds_will_do() {
         shown.stderr.contains("the token is near its end"),
         "{shown}"
     );
+}
+
+/// A pick in a folder without `codex-token-refresh`, so that it takes this one from PATH.
+fn pick_beside(home: &mut Home, refresh: &str, args: &str) -> Shown {
+    home.install("codex-token-refresh", &format!("#!/bin/sh\n{refresh}\n"));
+    let pick = home.path().join("alone/codex-account-pick");
+    fs::create_dir_all(pick.parent().expect("a folder")).expect("a folder");
+    if !pick.exists() {
+        fs::hard_link(env!("CARGO_BIN_EXE_codex-account-pick"), &pick).expect("a link");
+    }
+    home.sh(&format!("alone/codex-account-pick {args}"))
+}
+
+#[test]
+fn a_renewal_that_takes_long_holds_no_good_token_back_and_goes_on() {
+    let mut home = home_of(&["work"]);
+    edit(&home, |store| {
+        store["accounts"][0]["expiresAt"] = json!(NOW + 1000);
+    });
+    let shown = pick_beside(
+        &mut home,
+        "echo $$ >pid; exec sleep 600",
+        "--format access-token",
+    );
+    assert_eq!(shown.stdout, format!("{}\n", access_token("work")));
+    assert_eq!(
+        shown.stderr,
+        "codex-account-pick: the token is near its end, and to renew it takes long\n"
+    );
+    // It was not ended: a token that is being renewed must not be lost.
+    assert_eq!(home.sh("kill $(cat pid)").code, 0);
+}
+
+#[test]
+fn what_the_renewal_says_is_passed_on() {
+    let mut home = home_of(&["work"]);
+    edit(&home, |store| {
+        store["accounts"][0]["expiresAt"] = json!(NOW)
+    });
+    let refresh = "echo \"codex-token-refresh: error: no '$*'\nhint: do that\" >&2; exit 74";
+    insta::assert_snapshot!(pick_beside(&mut home, refresh, "--format headers --account work"), @"
+    --- stderr
+    codex-account-pick: error: no '--hand-out 0'
+    hint: do that
+    --- exit 74
+    ");
+    insta::assert_snapshot!(pick_beside(&mut home, "kill -9 $$", "--format headers"), @"
+    --- stderr
+    codex-account-pick: error: 'codex-token-refresh' ended with signal: 9 (SIGKILL)
+    --- exit 74
+    ");
 }

@@ -117,7 +117,8 @@ impl AccountPick {
             let known = dead
                 .iter()
                 .find(|it| it.tokens.refresh == account.tokens.refresh);
-            if let Some(known) = known {
+            // What the store says of it is more exact.
+            if let Some(known) = known.filter(|_| account.login_required.is_none()) {
                 account.login_required.clone_from(&known.login_required);
             }
         }

@@ -15,6 +15,7 @@ mod form;
 mod help;
 mod lease;
 mod reasons;
+mod renewal;
 mod token;
 
 /// Pick the account to use now
