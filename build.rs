@@ -15,6 +15,29 @@ fn main() {
         None => version.to_owned(),
     };
     println!("cargo::rustc-env=CODEX_ACCOUNTS_VERSION={version}");
+    link_for_quick_starts();
+}
+
+/// What a start costs is the libraries that are loaded and the places that are filled in. The
+/// unwinder is all that is used of `libgcc_s`: linked in, there is a library less. The commands that
+/// are mostly started, and listen to nobody, stay where they are linked to.
+fn link_for_quick_starts() {
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|it| it == value);
+    if !is("PROFILE", "release") || !is("CARGO_CFG_TARGET_OS", "linux") {
+        return;
+    }
+    if !is("CARGO_CFG_TARGET_ENV", "gnu") {
+        return;
+    }
+    println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
+    for command in [
+        "codex-account-pick",
+        "codex-ratelimit-mark",
+        "codex-token-decode",
+        "codex-token-encode",
+    ] {
+        println!("cargo::rustc-link-arg-bin={command}=-no-pie");
+    }
 }
 
 fn commit() -> Option<String> {
