@@ -10,7 +10,7 @@ use super::shown::Shown;
 pub(crate) struct Point {
     pub(crate) name: String,
     pub(crate) number: usize,
-    /// The call as strace writes it.
+    /// The call as strace writes it, descriptors with what they are.
     pub(crate) line: String,
 }
 
@@ -43,16 +43,17 @@ const UNSEEN: [&str; 24] = [
     "sched_getaffinity",
 ];
 
-/// The system calls of a command in their order, from the first one on a file of the person's.
+/// The system calls of a command in their order, from the first one on a hidden file or folder of
+/// the person's.
 pub(crate) fn points(home: &Home, command: &str) -> Vec<Point> {
     let shown = home.sh(&format!(
-        "exec strace -qq -f -s 200 -o trace {command} >record"
+        "exec strace -qq -f -y -s 200 -o trace {command} >record"
     ));
     assert_eq!(shown.code, 0, "{shown}");
     let trace = std::fs::read_to_string(home.path().join("trace")).expect("a trace");
     let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut found = Vec::new();
-    let own = home.path().display().to_string();
+    let own = format!("{}/.", home.path().display());
     let mut begun = false;
     for line in trace.lines() {
         let Some((pid, call)) = line.split_once(' ') else {
@@ -63,7 +64,7 @@ pub(crate) fn points(home: &Home, command: &str) -> Vec<Point> {
         };
         let number = counts.entry((pid.to_owned(), name.to_owned())).or_default();
         *number += 1;
-        begun |= name != "execve" && name != "readlink" && call.contains(&own);
+        begun |= call.contains(&own);
         if begun && !UNSEEN.contains(&name) {
             found.push(Point {
                 name: name.to_owned(),
