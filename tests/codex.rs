@@ -84,9 +84,10 @@ fn codex_survives_a_429_of_the_active_account() {
 }
 
 #[test]
-fn codex_asks_for_a_websocket_once_and_goes_on_by_http() {
+fn without_websockets_codex_asks_for_one_once_and_goes_on_by_http() {
     let (mut home, pretend) = first_limited();
-    let ask = format!("{EXEC} 'say who you are' </dev/null");
+    let exec = EXEC.replace("codex-launch", "codex-launch --no-websocket");
+    let ask = format!("{exec} 'say who you are' </dev/null");
     let shown = home.sh(&ask);
     assert_eq!(shown.code, 0, "{shown}");
     assert!(!shown.stderr.contains("ERROR"), "{shown}");
@@ -177,7 +178,7 @@ fn a_screen_without_a_login_gets_a_provider_that_asks_for_none() {
     -c
     model_provider=codex_accounts
     -c
-    model_providers.codex_accounts={name="OpenAI",base_url="http://127.0.0.1:PORT/codex",wire_api="responses",env_key="CODEX_ACCOUNTS_KEY",requires_openai_auth=false,supports_websockets=false}
+    model_providers.codex_accounts={name="OpenAI",base_url="http://127.0.0.1:PORT/codex",wire_api="responses",env_key="CODEX_ACCOUNTS_KEY",requires_openai_auth=false,supports_websockets=true}
     resume
     --last
     1

@@ -21,7 +21,6 @@ const STILL: &[&str] = &[
     "src/account/wire.rs",
     "src/client/",
     "src/oauth/",
-    "src/proxy/",
     "src/rehearse/",
 ];
 

@@ -12,6 +12,7 @@ mod accounts_policy;
 mod accounts_view;
 mod accounts_watch;
 mod codex;
+mod codex_socket;
 mod corpus;
 mod e2e;
 #[cfg(target_os = "linux")]
@@ -31,6 +32,7 @@ mod opencode;
 mod opencode_logins;
 #[cfg(target_os = "linux")]
 mod opencode_serve;
+mod opencode_socket;
 mod opencode_title;
 #[cfg(target_os = "linux")]
 mod packaging;
@@ -52,7 +54,9 @@ mod relay_encoded;
 mod relay_faults;
 mod relay_http;
 mod relay_log;
+mod relay_room;
 mod relay_session;
+mod relay_socket;
 mod relay_trouble;
 mod service;
 mod session_strip;

@@ -19,7 +19,8 @@ pub struct Events {
 /// What an event is to somebody who waits for the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// It only announces the answer: `response.created`, `response.in_progress`, a comment.
+    /// It only announces the answer, or says that it is still to come: `response.created`,
+    /// `response.in_progress`, `response.metadata`, a comment.
     Preamble,
     /// It may say something about the account: to be read by [`super::limit::read_event`].
     Notice(Value),
@@ -32,6 +33,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// What a message of a WebSocket is, each of which is the data of one event.
+    #[must_use]
+    pub fn of_message(text: &[u8]) -> Self {
+        let item = contains(text, BLOB).then(|| item(text)).flatten();
+        item.unwrap_or_else(|| match is_worth_reading(text) {
+            true => of_data(None, text),
+            false => Self::Output,
+        })
+    }
+
     /// Whether an answer ends with it: a client that does not see such an event takes the stream
     /// for broken.
     #[must_use]
@@ -97,40 +108,57 @@ fn blank_line(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     None
 }
 
-fn classify(event: &[u8]) -> Event {
-    // Most events are output, and there are thousands of them: only those that can be something
-    // else are parsed.
-    const WORTH_READING: [&[u8]; 9] = [
-        b"response.completed",
-        b"response.done",
-        b"response.incomplete",
+/// Most events are output, and there are thousands of them: only those that can be something else
+/// are parsed.
+fn is_worth_reading(event: &[u8]) -> bool {
+    const WORDS: [&[u8]; 11] = [
         b"response.created",
         b"response.in_progress",
         b"response.queued",
+        b"response.metadata",
+        b"response.completed",
+        b"response.done",
+        b"response.incomplete",
         b"response.failed",
         b"\"error\"",
-        b"codex.rate_limits",
+        b"\"codex.",
+        b"keepalive",
     ];
+    WORDS.iter().any(|word| contains(event, word))
+}
+
+fn classify(event: &[u8]) -> Event {
     let has_data = event.starts_with(b"data:") || contains(event, b"\ndata:");
     if !has_data {
         return Event::Preamble;
     }
     let name = field(event, b"event:").next();
-    let named_error = name == Some(b"error");
-    if contains(event, b"encrypted_content") {
-        let blobs = std::str::from_utf8(&data(event)).map_or(Vec::new(), Blob::of_event);
-        if !blobs.is_empty() {
-            return Event::Item(blobs);
-        }
+    if contains(event, BLOB)
+        && let Some(item) = item(&data(event))
+    {
+        return item;
     }
-    if !named_error && !WORTH_READING.iter().any(|word| contains(event, word)) {
+    if name != Some(b"error") && !is_worth_reading(event) {
         return Event::Output;
     }
-    let data = data(event);
+    of_data(name, &data(event))
+}
+
+/// What is in an event that holds what only an account can read.
+const BLOB: &[u8] = b"encrypted_content";
+
+/// An item that is whole, with its blobs; nothing where the data is no such event.
+fn item(data: &[u8]) -> Option<Event> {
+    let blobs = std::str::from_utf8(data).map_or(Vec::new(), Blob::of_event);
+    (!blobs.is_empty()).then_some(Event::Item(blobs))
+}
+
+/// What an event is by its data, and by the name that it has beside that.
+fn of_data(name: Option<&[u8]>, data: &[u8]) -> Event {
     if data.trim_ascii().is_empty() {
         return Event::Preamble;
     }
-    let Ok(mut json) = serde_json::from_slice::<Value>(&data) else {
+    let Ok(mut json) = serde_json::from_slice::<Value>(data) else {
         return Event::Output;
     };
     // What the data does not say of its type, the event's name does, or that it holds an error.
@@ -144,13 +172,20 @@ fn classify(event: &[u8]) -> Event {
         object.entry("type").or_insert(implied);
     }
     match json["type"].as_str() {
-        Some("response.created" | "response.in_progress" | "response.queued") => Event::Preamble,
+        Some(
+            "response.created"
+            | "response.in_progress"
+            | "response.queued"
+            | "response.metadata"
+            | "keepalive",
+        ) => Event::Preamble,
         Some("response.failed" | "response.incomplete" | "error" | "codex.rate_limits") => {
             Event::Notice(json)
         }
+        Some(of_codex) if of_codex.starts_with("codex.") => Event::Preamble,
         Some("response.completed" | "response.done") => Event::End,
         // Its type is the error's own: `usage_limit_reached`.
-        _ if named_error => Event::Notice(json!({ "type": "error", "error": json })),
+        _ if name == Some(b"error") => Event::Notice(json!({ "type": "error", "error": json })),
         _ => Event::Output,
     }
 }

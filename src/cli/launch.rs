@@ -33,7 +33,7 @@ use crate::sys::memory;
     long_version = crate::cli::VERSION,
     override_usage = "codex-launch [-qhV] [--store FILE] [--strategy STRATEGY]
                     [--reserve PERCENT] [--max-wait DURATION]
-                    [--head-timeout DURATION]
+                    [--head-timeout DURATION] [--no-websocket]
                     [--proxy URL [--key-file FILE]] [--]
                     [COMMAND [ARGUMENT ...]]",
     term_width = 80
@@ -82,6 +82,7 @@ impl Launch {
                 key: relay.key(),
                 // Which accounts it has, the relay does not tell.
                 account_id: shell.name(),
+                websocket: relay.has_websockets() && self.rotation.websocket(),
             },
         )
     }
@@ -106,6 +107,7 @@ impl Launch {
                 url: &relay.url(),
                 key: key.expose(),
                 account_id: &account_id,
+                websocket: self.rotation.websocket(),
             },
         );
         runtime.block_on(relay.stop());

@@ -37,7 +37,8 @@ use crate::sys::{self, memory, signals, stdio};
     long_version = crate::cli::VERSION,
     override_usage = "codex-proxy [-qhVv] [--store FILE] [--listen ADDRESS] [--key-file FILE]
                    [--strategy STRATEGY] [--reserve PERCENT]
-                   [--max-wait DURATION] [--head-timeout DURATION] [--log FILE]",
+                   [--max-wait DURATION] [--head-timeout DURATION]
+                   [--no-websocket] [--log FILE]",
     term_width = 80
 )]
 pub struct ProxyCommand {
@@ -73,6 +74,9 @@ pub struct Rotation {
     /// Give the backend so long to begin an answer
     #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "5m", hide_default_value = true)]
     head_timeout: Duration,
+    /// Serve no WebSockets: clients go by HTTP
+    #[arg(long)]
+    no_websocket: bool,
 }
 
 #[derive(Serialize)]
@@ -132,11 +136,18 @@ impl Default for Rotation {
             reserve: None,
             max_wait: Duration::ZERO,
             head_timeout: Duration::from_secs(300),
+            no_websocket: false,
         }
     }
 }
 
 impl Rotation {
+    /// Whether clients may go by WebSocket.
+    #[must_use]
+    pub const fn websocket(&self) -> bool {
+        !self.no_websocket
+    }
+
     /// The settings of a relay that rotates so.
     ///
     /// # Errors
@@ -160,6 +171,7 @@ impl Rotation {
             },
             max_wait: self.max_wait,
             head_patience: self.head_timeout,
+            websocket: self.websocket(),
             clock: shell.clock(),
             log,
         })
@@ -171,6 +183,8 @@ impl Rotation {
 /// # Errors
 /// When the system gives no threads.
 pub fn runtime() -> Result<Runtime, Error> {
+    // A stream takes two connections.
+    sys::descriptors::raise();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

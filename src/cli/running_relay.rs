@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct RunningRelay {
     endpoint: Endpoint,
     key: Key,
+    websocket: bool,
 }
 
 impl RunningRelay {
@@ -39,9 +40,18 @@ impl RunningRelay {
             Some(path) => proxy::key_of_file(path)?,
             None => key_of_environment()?,
         };
-        let relay = Self { endpoint, key };
-        relay.knock()?;
-        Ok(relay)
+        let websocket = knock(&endpoint, &key)?;
+        Ok(Self {
+            endpoint,
+            key,
+            websocket,
+        })
+    }
+
+    /// Whether it serves WebSockets.
+    #[must_use]
+    pub const fn has_websockets(&self) -> bool {
+        self.websocket
     }
 
     /// The address that stands for the backend's `/codex`.
@@ -55,30 +65,27 @@ impl RunningRelay {
     pub fn key(&self) -> &str {
         self.key.expose()
     }
-
-    /// Asks it what it is, which it tells those whom it lets in.
-    fn knock(&self) -> Result<(), Error> {
-        let mut key = HeaderValue::from_str(self.key.expose()).map_err(|_| no_key())?;
-        key.set_sensitive(true);
-        let headers = HeaderMap::from_iter([(KEY_HEADER, key)]);
-        let url = &self.endpoint;
-        let answer = Agent::new(url, PATIENCE).get(&url.at_root(IDENTITY), headers);
-        match answer {
-            Ok(answer) if answer.status() == StatusCode::OK && is_relay(answer.body()) => Ok(()),
-            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => Err(Error::hinted(
-                Code::Refused,
-                format!("the codex-proxy at {url} does not know this key"),
-                "the right one is in the record that it printed, or in its --key-file",
-            )),
-            Ok(_) => Err(nobody(format!("no codex-proxy answers at {url}"))),
-            Err(error) => Err(nobody(error.to_string())),
-        }
-    }
 }
 
-fn is_relay(answer: &[u8]) -> bool {
-    let said: Option<Value> = serde_json::from_slice(answer).ok();
-    said.is_some_and(|said| said["name"] == "codex-proxy")
+/// Asks it what it is, which it tells those whom it lets in. Whether it serves WebSockets.
+fn knock(url: &Endpoint, key: &Key) -> Result<bool, Error> {
+    let mut shown = HeaderValue::from_str(key.expose()).map_err(|_| no_key())?;
+    shown.set_sensitive(true);
+    let headers = HeaderMap::from_iter([(KEY_HEADER, shown)]);
+    let answer = Agent::new(url, PATIENCE).get(&url.at_root(IDENTITY), headers);
+    let answer = answer.map_err(|error| nobody(error.to_string()))?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
+        return Err(Error::hinted(
+            Code::Refused,
+            format!("the codex-proxy at {url} does not know this key"),
+            "the right one is in the record that it printed, or in its --key-file",
+        ));
+    }
+    let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    if answer.status() != StatusCode::OK || said["name"] != "codex-proxy" {
+        return Err(nobody(format!("no codex-proxy answers at {url}")));
+    }
+    Ok(said["websocket"] == true)
 }
 
 fn nobody(message: String) -> Error {

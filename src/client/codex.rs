@@ -164,7 +164,8 @@ const PROVIDER: &str = "codex_accounts";
 fn by_built_in_provider(relay: Relay<'_>) -> Wiring {
     let address = format!("openai_base_url=\"{}\"", relay.url);
     let mut environment = vec![("CODEX_API_KEY", relay.key.to_owned())];
-    // It tries a WebSocket first and goes on by HTTP; that is no error that a person should see.
+    // It tries a WebSocket first, and goes on by another or by HTTP where that fails or is closed;
+    // that is no error that a person should see.
     if std::env::var_os(LOG).is_none() {
         environment.push((LOG, LOG_WITHOUT_WEBSOCKET.to_owned()));
     }
@@ -187,8 +188,8 @@ fn by_own_provider(relay: Relay<'_>) -> Wiring {
     const KEY: &str = "CODEX_ACCOUNTS_KEY";
     let provider = format!(
         "model_providers.{PROVIDER}={{name=\"OpenAI\",base_url=\"{}\",wire_api=\"responses\",\
-         env_key=\"{KEY}\",requires_openai_auth=false,supports_websockets=false}}",
-        relay.url
+         env_key=\"{KEY}\",requires_openai_auth=false,supports_websockets={}}}",
+        relay.url, relay.websocket
     );
     Wiring {
         arguments: ["-c", &format!("model_provider={PROVIDER}"), "-c", &provider]

@@ -311,6 +311,9 @@ pub fn wire(relay: Relay<'_>, waiting: Waiting) -> Result<Wiring, wiring::Error>
     wiring
         .environment
         .push((CONFIG, Value::Object(config).to_string()));
+    if !relay.websocket {
+        wiring.environment.push((WEBSOCKETS, "false".to_owned()));
+    }
 
     let auth = AuthFile::of_person(waiting)?;
     let by_environment = setting(AUTH)?;
@@ -330,6 +333,9 @@ pub fn wire(relay: Relay<'_>, waiting: Waiting) -> Result<Wiring, wiring::Error>
     }
     Ok(wiring)
 }
+
+/// Whether opencode goes by WebSocket; a refusal costs it a minute (PROTOCOL §5).
+const WEBSOCKETS: &str = "OPENCODE_EXPERIMENTAL_WEBSOCKETS";
 
 /// The `auth.json` in which a launch that was cut off left its entry, if one did.
 #[must_use]
@@ -426,6 +432,7 @@ mod tests {
     use super::*;
 
     const RELAY: Relay<'_> = Relay {
+        websocket: true,
         url: "http://127.0.0.1:1/codex",
         key: "key",
         account_id: "acc",

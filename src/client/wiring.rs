@@ -18,6 +18,8 @@ pub struct Relay<'a> {
     pub key: &'a str,
     /// The id of an account, for clients that want to know one.
     pub account_id: &'a str,
+    /// Whether clients may go by WebSocket.
+    pub websocket: bool,
 }
 
 /// What it takes to point a client at a relay.

@@ -2,7 +2,7 @@
 //! what passes to the client is never touched.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use brotli_decompressor::DecompressorWriter;
 use bytes::Bytes;
@@ -101,6 +101,30 @@ fn feed(decoder: &mut impl Write, piece: &[u8]) -> io::Result<()> {
 /// The text of a whole body; nothing where it can't be read, or is longer than `most`.
 pub(super) fn whole<'a>(headers: &HeaderMap, body: &'a [u8], most: usize) -> Cow<'a, [u8]> {
     Decoder::of(headers, most).push(body).unwrap_or_default()
+}
+
+/// A reader of the text of a whole body, so many bytes at most; none where it is encoded in a way
+/// that is not known here. It decodes as far as it is read.
+pub(super) fn reader<'a>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+    most: usize,
+) -> Option<Box<dyn Read + 'a>> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).into_iter();
+    let coding = codings.next()?.as_bytes().to_ascii_lowercase();
+    if codings.next().is_some() {
+        return None;
+    }
+    let text: Box<dyn Read + 'a> = match coding.as_slice() {
+        b"identity" => Box::new(body),
+        b"gzip" | b"x-gzip" => Box::new(flate2::read::MultiGzDecoder::new(body)),
+        b"deflate" => Box::new(flate2::read::ZlibDecoder::new(body)),
+        b"br" => Box::new(brotli_decompressor::Decompressor::new(body, BROTLI_BUFFER)),
+        b"zstd" => Box::new(zstd::stream::read::Decoder::with_buffer(body).ok()?),
+        _ => return None,
+    };
+    let text = io::BufReader::new(text);
+    Some(Box::new(text.take(most as u64)))
 }
 
 /// Cuts a stream that may be encoded into events.

@@ -25,7 +25,12 @@ pub(super) struct Entry {
     head: Option<Duration>,
     first_byte: Option<Duration>,
     bytes: u64,
+    messages: u64,
     whole: bool,
+    /// What it is to a WebSocket, if it came by one.
+    socket: Option<&'static str>,
+    /// The code with which the client was asked to begin anew.
+    close: Option<u16>,
 }
 
 impl Entry {
@@ -47,7 +52,10 @@ impl Entry {
             head: None,
             first_byte: None,
             bytes: 0,
+            messages: 0,
             whole: false,
+            socket: None,
+            close: None,
         }
     }
 
@@ -66,6 +74,27 @@ impl Entry {
     pub(super) fn note_bytes(&mut self, bytes: usize) {
         self.first_byte.get_or_insert(self.started.elapsed());
         self.bytes += bytes as u64;
+    }
+
+    /// It came by a WebSocket: its handshake, a whole request, or an increment.
+    pub(super) fn note_socket(&mut self, what: &'static str) {
+        self.socket = Some(what);
+    }
+
+    /// A message goes out.
+    pub(super) fn note_message(&mut self, bytes: usize) {
+        self.note_bytes(bytes);
+        self.messages += 1;
+    }
+
+    /// How many messages went out.
+    pub(super) const fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// The client is asked to begin anew.
+    pub(super) fn note_close(&mut self, code: u16) {
+        self.close = Some(code);
     }
 
     /// The answer has gone out to its end.
@@ -94,6 +123,8 @@ impl Drop for Entry {
             first_byte_ms: self.first_byte.map(millis),
             bytes: self.bytes,
             whole: self.whole,
+            ws: self.socket,
+            close: self.close,
         });
     }
 }

@@ -49,13 +49,24 @@ pub(super) struct Judged<A> {
     pub(super) answer: A,
 }
 
+impl<A> Judged<A> {
+    /// The same of another form of the answer.
+    pub(super) fn map<B>(self, form: impl FnOnce(A) -> B) -> Judged<B> {
+        Judged {
+            status: self.status,
+            reading: self.reading,
+            answer: form(self.answer),
+        }
+    }
+}
+
 /// No answer, or one that broke off before it could be judged.
 #[derive(Clone, Debug)]
 pub(super) struct Silence {
     /// Why, in words.
     pub(super) reason: String,
-    /// Whose fault it is: the network's if the server was not reached.
-    verdict: Verdict,
+    /// The server was not reached: it is the network's fault.
+    unreached: bool,
 }
 
 impl Silence {
@@ -63,7 +74,14 @@ impl Silence {
     pub(super) fn of_server(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
-            verdict: Verdict::Server,
+            unreached: false,
+        }
+    }
+
+    const fn verdict(&self) -> &'static Verdict {
+        match self.unreached {
+            true => &Verdict::Network,
+            false => &Verdict::Server,
         }
     }
 }
@@ -71,10 +89,7 @@ impl Silence {
 impl From<reqwest::Error> for Silence {
     /// The reason without the address, and with the causes that say what it is.
     fn from(error: reqwest::Error) -> Self {
-        let verdict = match error.is_connect() {
-            true => Verdict::Network,
-            false => Verdict::Server,
-        };
+        let unreached = error.is_connect();
         let mut reason = String::new();
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
@@ -84,7 +99,7 @@ impl From<reqwest::Error> for Silence {
             reason.push_str(&error.to_string());
             cause = error.source();
         }
-        Self { reason, verdict }
+        Self { reason, unreached }
     }
 }
 
@@ -193,6 +208,22 @@ impl Exchange {
         }
     }
 
+    /// Begins with this account, if it can serve.
+    pub(super) fn keeping(mut self, account: Option<&Account>) -> Self {
+        if let Some(account) = account {
+            self.wanted.keep = Some(Kept {
+                who: Handle::from(account),
+                since: self.chosen_at,
+            });
+        }
+        self
+    }
+
+    /// Whether it may be held so long.
+    pub(super) fn can_wait(&self, until: UnixMillis) -> bool {
+        self.entry.age() + until.since(self.relay.pool.now()) <= self.relay.max_wait
+    }
+
     /// The model that the request names.
     pub(super) fn model(&self) -> Option<&str> {
         self.wanted.model.as_deref()
@@ -258,7 +289,7 @@ impl Exchange {
             let asked = transport.ask(&account).await;
             let verdict = match &asked {
                 Ok(judged) => &judged.reading.verdict,
-                Err(silence) => &silence.verdict,
+                Err(silence) => silence.verdict(),
             };
             let mut step = self.tries.step(verdict, relay.pool.now());
             let recovery = self.recovery(step, verdict, &account, transport);

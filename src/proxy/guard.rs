@@ -16,6 +16,14 @@ pub const PREFIX: &str = "/codex";
 /// Where a relay says what it is.
 pub const IDENTITY: &str = "/.well-known/codex-accounts";
 
+/// Where Codex asks what an account has left, below what it takes for the backend or for the API.
+const USAGE: [&str; 4] = [
+    "/wham/usage",
+    "/api/codex/usage",
+    "/codex/wham/usage",
+    "/codex/api/codex/usage",
+];
+
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The key of one run, which a client must show.
@@ -77,6 +85,8 @@ pub enum Wish {
     Identity,
     /// Something of the upstream's.
     Upstream,
+    /// What an account has left.
+    Usage,
     /// Another protocol on this connection.
     Upgrade,
 }
@@ -111,6 +121,9 @@ pub fn admit(request: &request::Parts, key: &Key) -> Result<Wish, StatusCode> {
     }
     if request.uri.path() == IDENTITY && request.method == Method::GET {
         return Ok(Wish::Identity);
+    }
+    if request.method == Method::GET && USAGE.contains(&request.uri.path()) {
+        return Ok(Wish::Usage);
     }
     if !is_served(&request.uri) {
         return Err(StatusCode::NOT_FOUND);
@@ -250,6 +263,19 @@ mod tests {
         assert_eq!(judge(&[HOST]), Err(StatusCode::UNAUTHORIZED));
         let page = ("origin", "null");
         assert_eq!(judge(&[HOST, KEY, page]), Err(StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn what_is_left_can_be_read_wherever_codex_asks_for_it() {
+        for path in USAGE {
+            let mut request = Request::get(path);
+            for (name, value) in [HOST, KEY] {
+                request = request.header(name, value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let key = Key::new(Secret::new("the-key"));
+            assert_eq!(admit(&parts, &key), Ok(Wish::Usage), "{path}");
+        }
     }
 
     #[test]

@@ -106,6 +106,12 @@ pub enum Event<'a> {
         bytes: u64,
         /// Whether the answer was passed on to its end.
         whole: bool,
+        /// By WebSocket: a handshake, a whole request, or an increment.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ws: Option<&'a str>,
+        /// The code of the close by which the client was asked to begin anew.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        close: Option<u16>,
     },
     /// Something is wrong on this side; the relay goes on.
     Trouble {

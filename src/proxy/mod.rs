@@ -2,7 +2,9 @@
 //! sends each request as the account that can be used now. It listens on loopback only, serves only
 //! who knows its key, and forwards only to the one upstream.
 
+mod budget;
 mod decode;
+mod door;
 mod entry;
 mod exchange;
 pub mod failover;
@@ -14,7 +16,10 @@ pub mod pool;
 mod relay;
 mod replies;
 pub mod server;
+mod service;
 mod session;
+pub mod socket;
+mod sockets_seen;
 pub mod turns;
 pub mod upstream;
 mod watcher;

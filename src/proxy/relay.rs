@@ -1,21 +1,19 @@
-//! What serves requests: everything that the requests of one run share, and who is let in.
+//! What the requests of one run share. It does nothing by itself.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ::http::{HeaderMap, Response, StatusCode};
-use hyper::body::Incoming;
+use tokio::sync::watch;
 
+use super::budget::Budget;
 use super::entry::Entry;
-use super::guard::{self, Key, Wish};
-use super::http;
+use super::guard::Key;
 use super::log::Log;
 use super::pace::Pace;
 use super::pool::Pool;
-use super::replies::{self, Body};
 use super::session::Sessions;
+use super::sockets_seen::SocketsSeen;
 use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::account::session::SessionKey;
@@ -40,35 +38,22 @@ pub(super) struct Relay {
     pub(super) sessions: Sessions,
     /// Who may ask an account that is asked too fast.
     pub(super) pace: Pace,
+    /// Room for the bodies of requests.
+    pub(super) bodies: Budget,
+    /// WebSockets are to be had here.
+    pub(super) websocket: bool,
+    /// What is remembered of WebSockets.
+    pub(super) sockets: SocketsSeen,
+    /// Set when the relay ends. Who serves a WebSocket listens to it until that is closed.
+    pub(super) ending: watch::Sender<bool>,
     /// The number of the last request.
     pub(super) count: AtomicU64,
 }
 
 impl Relay {
-    /// Serves one request.
-    ///
-    /// # Errors
-    /// Never: what goes wrong is an answer.
-    pub(super) async fn serve(
-        self: Arc<Self>,
-        request: hyper::Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        let (head, body) = request.into_parts();
-        let entry = self.entry(&head.headers);
-        Ok(match guard::admit(&head, &self.key) {
-            Err(status) => replies::send(entry, replies::refusal(status)),
-            Ok(Wish::Identity) => replies::send(entry, replies::identity()),
-            // The clients go on by HTTP at once when they see this (PROTOCOL §6).
-            Ok(Wish::Upgrade) => {
-                replies::send(entry, replies::refusal(StatusCode::UPGRADE_REQUIRED))
-            }
-            Ok(Wish::Upstream) => http::serve(self, entry, head, body).await,
-        })
-    }
-
-    fn entry(&self, headers: &HeaderMap) -> Entry {
+    /// The entry of a request that comes now.
+    pub(super) fn entry(&self, session: Option<SessionKey>) -> Entry {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        let session = SessionKey::of(headers);
         Entry::new(Arc::clone(&self.log), self.pool.clock(), number, session)
     }
 }

@@ -12,14 +12,20 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
+use super::budget::Budget;
+use super::door::{Door, Guest};
 use super::guard::{Key, PREFIX};
 use super::log::{Event, Line, Log};
 use super::pace::Pace;
 use super::pool::Pool;
 use super::relay::Relay;
+use super::service;
 use super::session::Sessions;
+use super::sockets_seen::SocketsSeen;
 use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::account::pick::Wishes;
@@ -33,6 +39,9 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The start waits so long for tokens that are to be renewed first.
 const FIRST_LOOK_AHEAD: Duration = Duration::from_secs(5);
+
+/// What runs on a WebSocket at the end may go on for so long.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// How a relay is to be.
 #[derive(Debug)]
@@ -51,6 +60,8 @@ pub struct Settings {
     pub max_wait: Duration,
     /// How long the head of an answer may take.
     pub head_patience: Duration,
+    /// Whether WebSockets are served.
+    pub websocket: bool,
     /// What time it is.
     pub clock: Clock,
     /// Where it is written down.
@@ -108,7 +119,7 @@ fn refuse_outside(address: SocketAddr) -> io::Result<()> {
 /// A relay that runs.
 pub struct Proxy {
     address: SocketAddr,
-    pool: Arc<Pool>,
+    relay: Arc<Relay>,
     accepting: JoinHandle<()>,
     staying_ahead: JoinHandle<()>,
 }
@@ -139,15 +150,19 @@ impl Proxy {
             turns: Turns::default(),
             sessions: Sessions::default(),
             pace: Pace::default(),
+            bodies: Budget::default(),
+            websocket: settings.websocket,
+            sockets: SocketsSeen::default(),
+            ending: watch::Sender::new(false),
             count: AtomicU64::new(1),
         });
         // A client that starts now may find its token expired.
-        let _ = tokio::time::timeout(FIRST_LOOK_AHEAD, pool.renew_shared()).await;
+        let _ = timeout(FIRST_LOOK_AHEAD, pool.renew_shared()).await;
         Ok(Self {
             address,
-            accepting: tokio::spawn(accept(listener, relay)),
-            staying_ahead: tokio::spawn(Arc::clone(&pool).stay_ahead()),
-            pool,
+            accepting: tokio::spawn(accept(listener, Arc::clone(&relay))),
+            staying_ahead: tokio::spawn(pool.stay_ahead()),
+            relay,
         })
     }
 
@@ -162,7 +177,9 @@ impl Proxy {
         self.staying_ahead.abort();
         self.accepting.abort();
         let _ = self.accepting.await;
-        self.pool.settle().await;
+        self.relay.ending.send_replace(true);
+        let _ = timeout(DRAIN, self.relay.ending.closed()).await;
+        self.relay.pool.settle().await;
     }
 }
 
@@ -182,12 +199,13 @@ fn complaints(log: &Arc<Log>, clock: Clock) -> Box<dyn Fn(&str) + Send + Sync> {
 async fn accept(listener: TcpListener, relay: Arc<Relay>) {
     /// Out of descriptors, most likely: some come back when connections end.
     const BREATH: Duration = Duration::from_millis(50);
+    let door = Arc::new(Door::default());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, Arc::clone(&relay)));
+                    connections.spawn(serve(stream, Arc::clone(&relay), door.come()));
                 }
                 Err(_) => tokio::time::sleep(BREATH).await,
             },
@@ -196,14 +214,22 @@ async fn accept(listener: TcpListener, relay: Arc<Relay>) {
     }
 }
 
-async fn serve(stream: TcpStream, relay: Arc<Relay>) {
+async fn serve(stream: TcpStream, relay: Arc<Relay>, guest: Guest) {
     // Small pieces of a stream must not wait for more.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| Arc::clone(&relay).serve(request));
-    // How a connection ends, its requests know.
-    let _ = http1::Builder::new()
+    let guest = Arc::new(guest);
+    let service = {
+        let guest = Arc::clone(&guest);
+        service_fn(move |request| service::serve(Arc::clone(&relay), request, Arc::clone(&guest)))
+    };
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(CLIENT_PATIENCE)
         .serve_connection(TokioIo::new(stream), service)
-        .await;
+        .with_upgrades();
+    // How a connection ends, its requests know.
+    tokio::select! {
+        _ = serving => {}
+        () = guest.sent_away() => {}
+    }
 }

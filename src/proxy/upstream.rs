@@ -102,6 +102,19 @@ impl Upstream {
         account: &Account,
         turn_state: bool,
     ) -> Result<http::Response<reqwest::Body>, reqwest::Error> {
+        Ok(self.send(question, account, turn_state).await?.into())
+    }
+
+    /// The same, of which another protocol can come.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(
+        &self,
+        question: &Question,
+        account: &Account,
+        turn_state: bool,
+    ) -> Result<reqwest::Response, reqwest::Error> {
         let path = question
             .uri
             .path_and_query()
@@ -115,14 +128,12 @@ impl Upstream {
         if question.body.is_empty() && has_body(&question.method) {
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        let answer = self
-            .client
+        self.client
             .request(question.method.clone(), self.endpoint.at(path))
             .headers(headers)
             .body(question.body.clone())
             .send()
-            .await?;
-        Ok(answer.into())
+            .await
     }
 }
 

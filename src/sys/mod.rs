@@ -11,8 +11,10 @@ mod windows;
 pub mod wish;
 
 #[cfg(unix)]
-pub use unix::{browser, child, file, memory, place, process, service, signals, stdio, terminal};
+pub use unix::{
+    browser, child, descriptors, file, memory, place, process, service, signals, stdio, terminal,
+};
 #[cfg(windows)]
 pub use windows::{
-    browser, child, file, memory, place, process, service, signals, stdio, terminal,
+    browser, child, descriptors, file, memory, place, process, service, signals, stdio, terminal,
 };

@@ -11,7 +11,9 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use tokio::time::{Instant, timeout};
 
+use crate::account::Account;
 use crate::account::limit::{self, Reading, Verdict};
+use crate::account::secret::AccessToken;
 use crate::account::session::Blob;
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
@@ -33,15 +35,36 @@ const LONGEST_PREAMBLE: Duration = Duration::from_secs(60);
 const ERROR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// An answer that is held, as far as it was read.
-pub(super) struct Held {
-    pub(super) head: http::response::Parts,
-    pub(super) body: Content,
+pub(in crate::proxy) struct Held {
+    pub(in crate::proxy) head: http::response::Parts,
+    pub(in crate::proxy) body: Content,
     /// The blobs that are in it so far.
-    pub(super) made: Vec<Blob>,
+    pub(in crate::proxy) made: Vec<Blob>,
+}
+
+impl Held {
+    /// Whether it is a refusal that repeats the token it was asked with: no business of the client.
+    pub(in crate::proxy) fn holds(&self, account: &Account) -> bool {
+        let Some(token) = account.tokens.access.as_ref().map(AccessToken::expose) else {
+            return false;
+        };
+        if self.head.status.is_success() || token.is_empty() {
+            return false;
+        }
+        let holds = |text: &[u8]| memchr::memmem::find(text, token.as_bytes()).is_some();
+        let held = self.body.held_bytes();
+        holds(&decode::whole(&self.head.headers, &held, LARGEST_ERROR))
+            || holds(&held)
+            || self
+                .head
+                .headers
+                .values()
+                .any(|value| holds(value.as_bytes()))
+    }
 }
 
 /// The body of an answer, as far as it was read.
-pub(super) struct Content {
+pub(in crate::proxy) struct Content {
     pub(super) held: VecDeque<Frame<Bytes>>,
     pub(super) rest: Option<reqwest::Body>,
     /// Reads what passes, where it is a stream of events.
@@ -49,7 +72,7 @@ pub(super) struct Content {
 }
 
 /// Reads as much of an answer as it takes to judge it; a stream may fall silent for `patience`.
-pub(super) async fn read(
+pub(in crate::proxy) async fn read(
     answer: http::Response<reqwest::Body>,
     patience: Duration,
     now: UnixMillis,
@@ -232,7 +255,8 @@ impl Content {
         Ok(())
     }
 
-    fn held_bytes(&self) -> Vec<u8> {
+    /// What was read of it.
+    pub(in crate::proxy) fn held_bytes(&self) -> Vec<u8> {
         let data = self.held.iter().filter_map(Frame::data_ref);
         data.flat_map(|bytes| bytes.iter().copied()).collect()
     }

@@ -66,6 +66,11 @@ impl Transport for ByHttp {
             return Err(Silence::of_server("the upstream did not answer in time"));
         };
         let answer = answer?;
+        if answer.status().is_informational() {
+            return Err(Silence::of_server(
+                "the upstream switched protocols unasked",
+            ));
+        }
         if let Some(turn) = answer.headers().get(TURN_STATE) {
             relay.turns.remember(turn, account);
         }

@@ -12,6 +12,7 @@ use super::passing::Passing;
 use crate::account::limit::Verdict;
 use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
+use crate::proxy::budget::Room;
 use crate::proxy::exchange::{Answered, Exchange, Judged, NoAnswer, Outcome};
 use crate::proxy::pool::Unavailable;
 use crate::proxy::replies::{self, Body};
@@ -27,18 +28,14 @@ pub(super) struct Call {
     pub(super) transport: ByHttp,
     /// The client takes the answer as a stream of events.
     pub(super) streams: bool,
+    /// What it takes of the room for requests, until it is answered.
+    pub(super) _room: Room,
 }
 
 impl Call {
     /// Asks every account that can be used.
     pub(super) async fn ask(&mut self) -> Outcome<Held> {
         self.exchange.run(&mut self.transport).await
-    }
-
-    /// Whether it may be held so long.
-    pub(super) fn can_wait(&self, until: UnixMillis) -> bool {
-        let relay = &self.exchange.relay;
-        self.exchange.entry.age() + until.since(relay.pool.now()) <= relay.max_wait
     }
 
     /// Waits for an account to come back, but no longer than until the next look.
@@ -60,40 +57,40 @@ impl Call {
                 let reply = replies::server_failed();
                 return replies::send(self.exchange.entry, reply);
             }
-            Outcome::Answer(answered) => return self.pass_on(*answered),
+            Outcome::Answer(answered) => return pass_on(self.exchange, *answered),
             Outcome::None(none) => none,
             Outcome::AskAnew => NoAnswer::Unavailable(Unavailable::Nobody(Nothing::NoneAllowed)),
         };
-        let now = self.exchange.relay.pool.now();
-        let reply = match none {
-            NoAnswer::Unavailable(Unavailable::Limited { name, until }) => {
-                replies::all_limited(&name, until, now)
-            }
-            NoAnswer::Unavailable(Unavailable::Nobody(nothing)) => replies::nobody(nothing),
-            NoAnswer::Silent(silence) => replies::bad_gateway(&silence.reason),
-            NoAnswer::NoToken { reason } => replies::no_token(&reason),
-        };
+        let reply = replies::none(&none, self.exchange.relay.pool.now());
         replies::send(self.exchange.entry, reply)
     }
+}
 
-    fn pass_on(self, answered: Answered<Held>) -> Response<Body> {
-        let mut exchange = self.exchange;
-        let Held { head, body, made } = answered.judged.answer;
-        let watcher = Watcher::new(&exchange, &head.headers, answered.asking);
-        watcher.made(&made);
+/// Passes an answer on as it comes.
+pub(in crate::proxy) fn pass_on(
+    mut exchange: Exchange,
+    answered: Answered<Held>,
+) -> Response<Body> {
+    if answered.judged.answer.holds(&answered.account) {
         exchange.entry.account = Some(answered.account.name().to_owned());
-        exchange.entry.verdict = Some(answered.judged.reading.verdict.word());
-        exchange.entry.note_head(head.status.as_u16());
-        let mut response = Response::new(());
-        *response.status_mut() = head.status;
-        *response.headers_mut() = upstream::answer_headers(&head.headers);
-        if body.events.is_some() {
-            // It may get an end that it lacks.
-            response.headers_mut().remove(CONTENT_LENGTH);
-        }
-        let passing = Passing::new(body, watcher, exchange.entry);
-        response.map(|()| passing.boxed_unsync())
+        let status = answered.judged.answer.head.status;
+        return replies::send(exchange.entry, replies::withheld(status));
     }
+    let Held { head, body, made } = answered.judged.answer;
+    let watcher = Watcher::new(&exchange, &head.headers, answered.asking);
+    watcher.made(&made);
+    exchange.entry.account = Some(answered.account.name().to_owned());
+    exchange.entry.verdict = Some(answered.judged.reading.verdict.word());
+    exchange.entry.note_head(head.status.as_u16());
+    let mut response = Response::new(());
+    *response.status_mut() = head.status;
+    *response.headers_mut() = upstream::answer_headers(&head.headers);
+    if body.events.is_some() {
+        // It may get an end that it lacks.
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    let passing = Passing::new(body, watcher, exchange.entry);
+    response.map(|()| passing.boxed_unsync())
 }
 
 /// Whether the server failed in a stream that began well.

@@ -50,7 +50,7 @@ async fn next(held: Held) -> Option<(Piece, Held)> {
             call.wait(until).await;
             match call.ask().await {
                 Outcome::None(NoAnswer::Unavailable(Unavailable::Limited { until, .. }))
-                    if call.can_wait(until) =>
+                    if call.exchange.can_wait(until) =>
                 {
                     Some((Ok(comment()), Held::Waiting(call, until)))
                 }

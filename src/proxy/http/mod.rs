@@ -2,7 +2,7 @@
 //! of content has gone to the client, whatever fails is tried again where nobody sees it; from then
 //! on bytes pass as they come, and are only watched.
 
-mod answer;
+pub(super) mod answer;
 mod by_http;
 mod call;
 mod hold;
@@ -22,6 +22,7 @@ use super::replies::{self, Body};
 use super::upstream::{self, Question};
 use by_http::ByHttp;
 use call::Call;
+pub(super) use call::pass_on;
 
 /// Serves a request that was let in.
 pub(super) async fn serve(
@@ -30,8 +31,8 @@ pub(super) async fn serve(
     head: Parts,
     body: Incoming,
 ) -> Response<Body> {
-    let body = match request::read(body).await {
-        Ok(body) => body,
+    let (body, room) = match request::read(body, &relay.bodies).await {
+        Ok(read) => read,
         Err(status) => return replies::send(entry, replies::refusal(status)),
     };
     let named = request::Named::of(&head.headers, &body);
@@ -44,7 +45,8 @@ pub(super) async fn serve(
     run(Call {
         transport: ByHttp::new(Arc::clone(&relay), question),
         exchange: Exchange::new(relay, entry, named.model),
-        streams: named.stream || request::accepts_events(&head.headers),
+        streams: named.stream,
+        _room: room,
     })
     .await
 }
@@ -54,7 +56,7 @@ async fn run(mut call: Call) -> Response<Body> {
     loop {
         match call.ask().await {
             Outcome::None(NoAnswer::Unavailable(Unavailable::Limited { until, .. }))
-                if call.can_wait(until) =>
+                if call.exchange.can_wait(until) =>
             {
                 if call.streams && until > call.next_look() {
                     return hold::hold(call, until);

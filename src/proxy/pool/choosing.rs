@@ -8,11 +8,12 @@ use tokio::time::timeout;
 
 use super::pending;
 use super::{Pool, STORE_PATIENCE};
-use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::observation::Observation;
 use crate::account::pick::{self, Decision, Keep, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
+use crate::account::usage::Window;
+use crate::account::{Account, State};
 use crate::store::Document;
 
 /// What a request needs.
@@ -113,6 +114,22 @@ impl Pool {
                 self.choose_meanwhile(wanted)
             }
         }
+    }
+
+    /// Whether an account has nothing left for a model, by what is known of it now.
+    pub async fn is_spent(self: &Arc<Self>, who: &Handle, model: Option<&str>) -> bool {
+        let (document, now) = (self.document().await, self.now());
+        let account = who
+            .find(&document.accounts)
+            .map(|it| &document.accounts[it]);
+        account.is_some_and(|account| {
+            let usage = account.usage.iter().flat_map(|usage| &usage.windows);
+            let is_over = |window: &Window| window.resets_at.is_some_and(|at| at <= now);
+            account.state(model, now) != State::Ready
+                || usage
+                    .filter(|window| window.scope.is_none() && !is_over(window))
+                    .any(Window::exhausted)
+        })
     }
 
     /// Chooses, and remembers it, without the store.

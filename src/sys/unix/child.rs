@@ -12,6 +12,7 @@ use nix::unistd::{Pid, getpgrp, tcgetpgrp};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
+use super::descriptors;
 use super::signals::{self, Taken};
 
 /// What is the child's. A signal that this process was started to ignore is not: the child is, too.
@@ -48,7 +49,7 @@ impl Signals {
     /// # Errors
     /// When it can't be started.
     pub fn run(self, runtime: &Handle, command: &mut Command) -> io::Result<u8> {
-        let child = command.spawn()?;
+        let child = descriptors::lowered(|| command.spawn())?;
         // Proof: the system's process ids are positive numbers of this type.
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX));
         let mut passing = JoinSet::new();

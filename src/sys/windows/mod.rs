@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod child;
+pub mod descriptors;
 pub mod file;
 pub mod memory;
 pub mod place;
