@@ -15,17 +15,17 @@ fn home() -> Home {
 fn a_policy_is_set_shown_and_taken_away() {
     let home = home();
     insta::assert_snapshot!(home.sh("codex-accounts policy"), @"
-    default: strategy sticky, reserve 0 %
+    default: strategy sticky, reserve 0 %, credits last
     --- exit 0
     ");
     insta::assert_snapshot!(home.sh("codex-accounts policy --reserve 10 work"), @"
     --- stderr
-    codex-accounts: 0 work: reserve 10 %
+    codex-accounts: 0 work: reserve 10 %, credits last
     --- exit 0
     ");
     insta::assert_snapshot!(home.sh("codex-accounts policy --default --strategy step=5 --reserve 5%"), @"
     --- stderr
-    codex-accounts: default: strategy step=5, reserve 5 %
+    codex-accounts: default: strategy step=5, reserve 5 %, credits last
     --- exit 0
     ");
     assert_eq!(
@@ -37,11 +37,20 @@ fn a_policy_is_set_shown_and_taken_away() {
         json!({"reserve": 10.0})
     );
     insta::assert_snapshot!(home.sh("codex-accounts policy; codex-accounts policy personal"), @"
-    default: strategy step=5, reserve 5 %
-    0 work: reserve 10 %
-    1 personal: reserve 5 %
+    default: strategy step=5, reserve 5 %, credits last
+    0 work: reserve 10 %, credits last
+    1 personal: reserve 5 %, credits last
     --- exit 0
     ");
+    insta::assert_snapshot!(home.sh("codex-accounts policy --credits never 1"), @"
+    --- stderr
+    codex-accounts: 1 personal: reserve 5 %, credits never
+    --- exit 0
+    ");
+    assert_eq!(
+        home.store()["accounts"][1]["policy"],
+        json!({"credits": "never"})
+    );
     home.sh("codex-accounts policy --reserve default work");
     home.sh("codex-accounts policy --default --reserve default --strategy default");
     let after = home.store();
@@ -80,6 +89,7 @@ fn what_makes_no_policy_is_refused() {
     for args in [
         "--reserve 101 work",
         "--strategy sticky work",
+        "--credits maybe work",
         "--default work",
         "--default --strategy by-moon",
     ] {

@@ -156,6 +156,9 @@ fn nobody(nothing: Nothing) -> Response<String> {
         Nothing::ModelNotIncluded => {
             "No account is served with this model. See: codex-account-pick --explain --model"
         }
+        Nothing::CreditKept => {
+            "The plan of every account is spent, and no credit is to be used. See: codex-accounts policy"
+        }
         Nothing::LoginRequired => {
             "No account can be used without a new login. Log in with: codex-accounts add"
         }

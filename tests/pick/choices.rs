@@ -11,7 +11,7 @@ use crate::support::accounts::{account, store};
 #[derive(Deserialize)]
 struct Case {
     case: String,
-    /// What is particular of each account, by label; `usage` as said above.
+    /// What is particular of each account, by label; `usage` as said above, and whether it has `credits`.
     accounts: Map<String, Value>,
     #[serde(default)]
     policy: Value,
@@ -39,8 +39,12 @@ fn of(label: &str, own: &Value) -> Value {
     for (name, value) in own.as_object().expect("an account") {
         account[name] = match name.as_str() {
             "usage" => json!({"observedAt": NOW, "windows": windows(value)}),
+            "credits" => continue,
             _ => value.clone(),
         };
+    }
+    if let Some(available) = own.get("credits") {
+        account["usage"]["credits"] = json!({"available": available});
     }
     account
 }

@@ -33,6 +33,8 @@ pub enum Nothing {
     NoAccounts,
     /// Each is disabled or was excluded.
     NoneAllowed,
+    /// Each that could be used would serve on credit, which is not to be used.
+    CreditKept,
     /// Each that is enabled needs a login.
     LoginRequired,
     /// None that could be used is served with this model.
@@ -102,7 +104,9 @@ fn switch_reason(
 fn none(standings: &[Standing]) -> Decision {
     let first_back = standings.iter().enumerate();
     let first_back = first_back.filter_map(|(index, standing)| match standing {
-        Standing::Limited(until) | Standing::Refused(until) => Some((*until, index)),
+        Standing::Limited(until) | Standing::Refused(until) | Standing::CreditKept(Some(until)) => {
+            Some((*until, index))
+        }
         _ => None,
     });
     if let Some((until, index)) = first_back.min() {
@@ -114,6 +118,8 @@ fn none(standings: &[Standing]) -> Decision {
         .any(|it| matches!(it, Standing::ModelNotIncluded(_)))
     {
         Decision::Nothing(Nothing::ModelNotIncluded)
+    } else if standings.contains(&Standing::CreditKept(None)) {
+        Decision::Nothing(Nothing::CreditKept)
     } else if standings.contains(&Standing::LoginRequired) {
         Decision::Nothing(Nothing::LoginRequired)
     } else {

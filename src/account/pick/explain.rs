@@ -22,6 +22,10 @@ pub enum Reason {
     ModelNotIncluded(UnixMillis),
     /// Its fresh token was not accepted; it is left alone until then.
     Refused(UnixMillis),
+    /// Its plan is spent, and its credit is not to be used; that ends then, as far as it is known.
+    CreditKept(Option<UnixMillis>),
+    /// Its plan is spent, and others go before credit.
+    OnCredit,
     /// Its last bit is kept in reserve.
     Reserved,
     /// Somebody else holds it.
@@ -42,6 +46,8 @@ impl Reason {
             Self::Limited(_) => "limited",
             Self::ModelNotIncluded(_) => "model-not-included",
             Self::Refused(_) => "refused",
+            Self::CreditKept(_) => "credit-kept",
+            Self::OnCredit => "on-credit",
             Self::Reserved => "reserved",
             Self::Busy => "busy",
             Self::NotNext => "not-next",
@@ -55,6 +61,7 @@ impl Reason {
             Self::Limited(until) | Self::ModelNotIncluded(until) | Self::Refused(until) => {
                 Some(until)
             }
+            Self::CreditKept(until) => until,
             _ => None,
         }
     }
@@ -82,6 +89,8 @@ pub fn explain(
         Standing::Limited(until) => Reason::Limited(until),
         Standing::ModelNotIncluded(until) => Reason::ModelNotIncluded(until),
         Standing::Refused(until) => Reason::Refused(until),
+        Standing::CreditKept(until) => Reason::CreditKept(until),
+        Standing::Usable(rank) if rank.on_credit => Reason::OnCredit,
         Standing::Usable(rank) if rank.reserved => Reason::Reserved,
         Standing::Usable(rank) if rank.busy => Reason::Busy,
         Standing::Usable(_) => Reason::NotNext,

@@ -1,7 +1,7 @@
 //! Who may be chosen, and who of them comes last.
 
 use super::Request;
-use super::policy::Wishes;
+use super::policy::{Credits, Wishes};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, State};
 
@@ -20,6 +20,8 @@ pub(super) enum Standing {
     ModelNotIncluded(UnixMillis),
     /// Its fresh token was refused; it is left alone before this time.
     Refused(UnixMillis),
+    /// Its plan is spent, and its credit is not to be used; that ends then, as far as it is known.
+    CreditKept(Option<UnixMillis>),
     /// It can be used.
     Usable(Rank),
 }
@@ -27,6 +29,8 @@ pub(super) enum Standing {
 /// The lowest is taken first. The order of the fields is that of what weighs more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
+    /// Its plan is spent, and it would serve on credit.
+    pub(super) on_credit: bool,
     /// What is left of it is kept for other use.
     pub(super) reserved: bool,
     /// Somebody else holds it.
@@ -65,17 +69,41 @@ fn standing(index: usize, account: &Account, request: &Request<'_>, now: UnixMil
         State::Limited { mark, .. } => Standing::Limited(mark.until),
         State::ModelNotIncluded(mark) => Standing::ModelNotIncluded(mark.until),
         State::Refused(mark) => Standing::Refused(mark.until),
-        State::Ready => Standing::Usable(Rank {
-            reserved: is_reserved(account, request.wishes, now),
-            busy: request.busy.contains(&index),
-        }),
+        State::Ready => ready(account, request.wishes, request.busy.contains(&index), now),
     }
 }
 
-/// Whether no more of it is left than what is kept. An account's own reserve goes before the one
-/// that is asked for.
+/// What becomes of an account that can be used. Its own wishes go before those that are asked for.
+fn ready(account: &Account, wishes: Wishes, busy: bool, now: UnixMillis) -> Standing {
+    let wishes = account.policy.wishes().or(wishes);
+    let usage = account.usage.as_ref();
+    let is_on_credit = usage.is_some_and(|usage| usage.on_credit(now));
+    let rank = Rank {
+        on_credit: is_on_credit,
+        reserved: !is_on_credit && is_reserved(account, wishes, now),
+        busy,
+    };
+    match wishes.credits.unwrap_or_default() {
+        Credits::Never if is_on_credit => Standing::CreditKept(plan_is_back(account, now)),
+        Credits::Yes => Standing::Usable(Rank {
+            on_credit: false,
+            ..rank
+        }),
+        Credits::Last | Credits::Never => Standing::Usable(rank),
+    }
+}
+
+/// When the last of the spent windows starts anew, if that is known of each.
+fn plan_is_back(account: &Account, now: UnixMillis) -> Option<UnixMillis> {
+    let windows = account.usage.iter().flat_map(|usage| &usage.windows);
+    let spent = windows.filter(|it| it.scope.is_none() && it.used_percent_at(now) >= 100.0);
+    let resets: Option<Vec<UnixMillis>> = spent.map(|window| window.resets_at).collect();
+    resets?.into_iter().max()
+}
+
+/// Whether no more of it is left than what is kept.
 fn is_reserved(account: &Account, wishes: Wishes, now: UnixMillis) -> bool {
-    let reserve = account.policy.wishes().or(wishes).reserve.unwrap_or(0.0);
+    let reserve = wishes.reserve.unwrap_or(0.0);
     let used = account.usage.as_ref().and_then(|usage| usage.fullest(now));
     reserve > 0.0 && used.is_some_and(|used| 100.0 - used <= reserve)
 }

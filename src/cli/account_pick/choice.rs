@@ -222,6 +222,11 @@ fn nothing_usable(nothing: Nothing) -> Error {
             "no account is served with this model",
             "codex-account-pick --explain says until when that is believed",
         ),
+        Nothing::CreditKept => Error::hinted(
+            Code::TryLater,
+            "the plan of every account is spent, and no credit is to be used",
+            "codex-accounts policy --default --credits last",
+        ),
         Nothing::LoginRequired => Error::hinted(
             Code::Refused,
             "no account can be used without a new login",
@@ -236,6 +241,11 @@ fn not_usable(index: usize, account: &Account, nothing: Nothing) -> Error {
     if nothing == Nothing::ModelNotIncluded {
         let message = format!("account {index} '{name}' is not served with this model");
         return Error::new(Code::Refused, message);
+    }
+    if nothing == Nothing::CreditKept {
+        let message = format!("the plan of account {index} '{name}' is spent");
+        let hint = format!("codex-accounts policy --credits last {index}");
+        return Error::hinted(Code::TryLater, message, hint);
     }
     if let Some(dead) = account.login_required.as_ref().filter(|_| account.enabled) {
         let message = format!("account {index} '{name}' needs a new login ({})", dead.code);

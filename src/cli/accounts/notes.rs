@@ -138,6 +138,11 @@ fn whose_turn(document: &Document, local: &Local, shell: &Shell) -> Option<(Ink,
             let note = "no account can be used without a new login";
             Some((Ink::Bad, note.to_owned()))
         }
+        Decision::Nothing(Nothing::CreditKept) => {
+            let policy = unbroken(&shell.command("codex-accounts policy"));
+            let note = format!("every plan is spent, and no credit is to be used: {policy}");
+            Some((Ink::Caution, note))
+        }
         Decision::Nothing(
             Nothing::NoneAllowed | Nothing::ModelNotIncluded | Nothing::NoAccounts,
         ) => {

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::{called, change, read};
-use crate::account::pick::{Policy, Strategy, Wishes};
+use crate::account::pick::{Credits, Policy, Strategy, Wishes};
 use crate::cli::args;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
@@ -42,6 +42,10 @@ fn percent(text: &str) -> Result<Wish<f64>, String> {
     Wish::read(text, args::percent)
 }
 
+fn credits(text: &str) -> Result<Wish<Credits>, String> {
+    Wish::read(text, Credits::from_str)
+}
+
 fn strategy(text: &str) -> Result<Wish<Strategy>, String> {
     Wish::read(text, Strategy::from_str)
 }
@@ -50,8 +54,9 @@ fn strategy(text: &str) -> Result<Wish<Strategy>, String> {
 macro_rules! usage {
     () => {
         "\
-codex-accounts policy [--reserve PERCENT] [ACCOUNT]
-       codex-accounts policy [--reserve PERCENT] [--strategy STRATEGY] --default"
+codex-accounts policy [--reserve PERCENT] [--credits WHEN] [ACCOUNT]
+       codex-accounts policy [--reserve PERCENT] [--credits WHEN]
+                             [--strategy STRATEGY] --default"
     };
 }
 pub(super) use usage;
@@ -69,6 +74,9 @@ pub(super) struct PolicyOf {
     /// Keep this much of each window for other use
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     reserve: Option<Wish<f64>>,
+    /// When to serve on credit: last, never or yes
+    #[arg(long, value_name = "WHEN", value_parser = credits)]
+    credits: Option<Wish<Credits>>,
     /// How to choose where no command says it
     #[arg(long, value_name = "STRATEGY", value_parser = strategy, requires = "default", conflicts_with = "account")]
     strategy: Option<Wish<Strategy>>,
@@ -100,7 +108,7 @@ impl PolicyOf {
     }
 
     fn changes_something(&self) -> bool {
-        self.reserve.is_some() || self.strategy.is_some()
+        self.reserve.is_some() || self.credits.is_some() || self.strategy.is_some()
     }
 
     fn policy<'a>(&self, document: &'a mut Document) -> Result<&'a mut Policy, Error> {
@@ -116,6 +124,9 @@ impl PolicyOf {
     fn apply(&self, policy: &mut Policy) {
         if let Some(reserve) = self.reserve {
             policy.set_reserve(reserve.value());
+        }
+        if let Some(credits) = self.credits {
+            policy.set_credits(credits.value());
         }
         if let Some(strategy) = self.strategy {
             policy.set_strategy(strategy.value());
@@ -151,7 +162,8 @@ impl PolicyOf {
 /// What comes of the wishes.
 fn described(wishes: Wishes) -> String {
     let reserve = wishes.reserve.unwrap_or_default();
+    let credits = wishes.credits.unwrap_or_default();
     let strategy = wishes.strategy.map(|it| format!("strategy {it}, "));
     let strategy = strategy.unwrap_or_default();
-    format!("{strategy}reserve {reserve} %")
+    format!("{strategy}reserve {reserve} %, credits {credits}")
 }

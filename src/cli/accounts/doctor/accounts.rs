@@ -120,6 +120,11 @@ fn usable(shell: &Shell, document: &Document) -> Option<Finding> {
             let mend = Mend::Type(shell.command("codex-accounts add"));
             Some(Finding::wrong("usable", what, mend))
         }
+        Decision::Nothing(Nothing::CreditKept) => {
+            let what = "every plan is spent, and no credit is to be used";
+            let mend = Mend::Type(shell.command("codex-accounts policy"));
+            Some(Finding::note("usable", what, mend))
+        }
         Decision::Nothing(Nothing::ModelNotIncluded | Nothing::NoAccounts) => None,
     }
 }
