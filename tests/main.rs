@@ -48,6 +48,7 @@ mod real_names;
 mod recipes;
 mod redeem;
 mod refresh;
+mod refresh_chains;
 mod rehearsal;
 mod rehearse;
 mod relay_encoded;

@@ -29,6 +29,20 @@ fn run(home: &Home, arguments: &[&str]) -> Shown {
     shown
 }
 
+/// The same so many seconds later.
+fn run_later(home: &Home, secs: u64, arguments: &[&str]) -> Shown {
+    let mut command = home.command(COMMAND);
+    command.env("CODEX_ACCOUNTS_CLOCK", (CLOCK + secs).to_string());
+    home.run(command.args(arguments))
+}
+
+/// Notes in the store that clients have the login of account one too.
+fn share(stage: &Stage, clients: &[&str]) {
+    let mut store = stage.home.store();
+    store["accounts"][0]["sharedWith"] = json!(clients);
+    stage.home.write_store(&store);
+}
+
 fn records(stdout: &str) -> Vec<Value> {
     let records = stdout.lines().map(serde_json::from_str);
     records.collect::<Result<_, _>>().expect("JSON Lines")
@@ -266,7 +280,6 @@ fn nothing_else_says_that_a_login_is_dead() {
         Style::CloseMidBody.into(),
         Style::Garbage.into(),
         Answer::token_error(429, "invalid_grant", text),
-        Answer::token_error(403, "invalid_grant", text),
         Answer::token_error(500, "invalid_grant", text),
         Answer::token_error(400, "invalid_request", text),
         Answer::token_error(401, "invalid_client", text),
@@ -277,17 +290,18 @@ fn nothing_else_says_that_a_login_is_dead() {
         Answer::raw(302, &[("location", "https://login.example.com/")], ""),
         Answer::raw(200, &[], ""),
     ];
-    for answer in answers {
+    for (round, answer) in (0..).zip(answers) {
         let what = format!("{answer:?}");
         refuse(&stage, answer);
-        let shown = run(&stage.home, &[]);
+        let shown = run_later(&stage.home, round * 1000, &[]);
         assert_eq!(shown.code, 69, "{what}: {shown}");
         assert_eq!(shown.stdout, "", "{what}");
         assert!(shown.stderr.contains("was not renewed"), "{what}: {shown}");
         assert!(stage.store_bytes() == before, "{what}");
     }
     stage.pretend.change(|script| script.token_answers.clear());
-    assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
+    let shown = run_later(&stage.home, 100_000, &[]);
+    assert_eq!(outcomes(&shown), ["renewed"], "{shown}");
 }
 
 #[test]
@@ -316,7 +330,7 @@ fn an_issuer_that_is_not_there_changes_nothing() {
 }
 
 #[test]
-fn an_answer_lost_on_its_way_is_presented_once_more_and_no_more() {
+fn after_an_answer_that_was_lost_the_token_is_presented_once_more_but_not_soon() {
     let stage = Stage::new(1);
     let lost = TokenAnswer::Grant(Style::CloseMidBody.into());
     stage
@@ -330,8 +344,17 @@ fn an_answer_lost_on_its_way_is_presented_once_more_and_no_more() {
         "a refresh is never repeated by itself"
     );
     assert!(stage.store_bytes() == before);
-    assert_eq!(run(&stage.home, &[]).code, 77);
-    assert_eq!(run(&stage.home, &[]).code, 77);
+    insta::assert_snapshot!(run(&stage.home, &["--force"]), @"
+    --- stderr
+    codex-token-refresh: error: the token of 'one' is not renewed for another 30 s: no answer came when it was presented at 2026-05-04T19:24:56Z
+    --- exit 69
+    ");
+    let doctor = stage.home.sh("codex-accounts doctor");
+    assert!(doctor.stdout.contains("it may be used up"), "{doctor}");
+    assert_eq!(run_later(&stage.home, 29, &[]).code, 69);
+    assert_eq!(stage.exchanges(), 1);
+    assert_eq!(run_later(&stage.home, 30, &[]).code, 77);
+    assert_eq!(run_later(&stage.home, 90, &[]).code, 77);
     assert_eq!(stage.exchanges(), 2);
 }
 
@@ -400,11 +423,16 @@ fn others_go_on_when_the_one_with_the_lock_is_killed() {
     stage.slow_issuer(Duration::ZERO);
     send(Signal::SIGKILL, &killed);
     end(killed);
-    // The one exchange that was hit is lost. One of the others finds that out, for all.
+    // The one exchange that was hit is lost. The others know of it, and leave the issuer alone.
     for output in waiting.into_iter().map(end) {
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(77), "{stderr}");
-        assert!(stderr.contains("needs a new login (refresh_token_reused)"));
+        assert_eq!(output.status.code(), Some(69), "{stderr}");
+        assert!(stderr.contains("no answer came"), "{stderr}");
+    }
+    assert_eq!(stage.exchanges(), 1);
+    for secs in [30, 100] {
+        let shown = run_later(&stage.home, secs, &[]);
+        assert!(shown.stderr.contains("refresh_token_reused"), "{shown}");
     }
     assert_eq!(stage.exchanges(), 2);
 }
@@ -419,7 +447,7 @@ fn killed_at_any_point_the_account_works_or_says_that_it_does_not() {
         std::thread::sleep(Duration::from_micros(point * 700));
         send(Signal::SIGKILL, &child);
         end(child);
-        let shown = run(&stage.home, &["--force"]);
+        let shown = run_later(&stage.home, 60, &["--force"]);
         let exchanges = stage.exchanges();
         match shown.code {
             0 => assert_eq!(
@@ -437,15 +465,18 @@ fn killed_at_any_point_the_account_works_or_says_that_it_does_not() {
 
 // --- A store that can't take the new tokens.
 
-/// The files beside the store that hold rescued tokens.
-fn rescued(home: &Home) -> Vec<std::path::PathBuf> {
-    let folder = home.store_path().parent().unwrap().to_path_buf();
+/// The journals in which new tokens wait.
+fn pending(home: &Home) -> Vec<std::path::PathBuf> {
+    let folder = home.path().join(".local/state/codex-accounts");
     let paths = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    paths
-        .filter(|path| path.extension().is_some_and(|it| it == "rescued"))
-        .collect()
+    let is_journal = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "journal");
+    let is_pending = |path: &std::path::PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        text.contains("pending")
+    };
+    paths.filter(is_journal).filter(is_pending).collect()
 }
 
 #[test]
@@ -461,12 +492,12 @@ fn tokens_that_the_store_cannot_take_wait_for_the_next_refresh() {
     let before = stage.store_bytes();
     insta::assert_snapshot!(Shown::new(end(child), stage.home.path()), @"
     --- stderr
-    codex-token-refresh: error: the new token of 'one' waits in '$HOME/.local/share/opencode/openai-codex-accounts.json.refresh-4f65dc6f2bcb0387.rescued' until the store can take it: '$HOME/.local/share/opencode/openai-codex-accounts.json' can be read or written by others (mode 0644)
+    codex-token-refresh: error: the new token of 'one' waits in '$HOME/.local/state/codex-accounts/refresh-6718e31e34588331.journal' until the store can take it: '$HOME/.local/share/opencode/openai-codex-accounts.json' can be read or written by others (mode 0644)
     hint: chmod 600 '$HOME/.local/share/opencode/openai-codex-accounts.json'
     --- exit 77
     ");
     assert!(stage.store_bytes() == before);
-    let [kept] = &rescued(&stage.home)[..] else {
+    let [kept] = &pending(&stage.home)[..] else {
         panic!("no tokens are kept");
     };
     assert_eq!(
@@ -481,18 +512,18 @@ fn tokens_that_the_store_cannot_take_wait_for_the_next_refresh() {
         stage.stored(0, "refreshToken"),
         stage.current(0).refresh_token
     );
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
 }
 
 #[test]
-fn rescued_tokens_give_way_to_a_new_login() {
+fn pending_tokens_give_way_to_a_new_login() {
     let stage = Stage::new(1);
     stage.slow_issuer(Duration::from_millis(300));
     let child = start(&stage.home, &[]);
     stage.wait_for_exchange(1);
     stage.home.write(stage.home.store_path(), "{");
     assert_eq!(end(child).status.code(), Some(78));
-    assert_eq!(rescued(&stage.home).len(), 1);
+    assert_eq!(pending(&stage.home).len(), 1);
     stage.log_in_again();
     let mut store = stage.home.store();
     store["accounts"][0]["refreshedAt"] = json!((CLOCK + 1) * 1000);
@@ -502,7 +533,7 @@ fn rescued_tokens_give_way_to_a_new_login() {
         stage.stored(0, "refreshToken"),
         stage.current(0).refresh_token
     );
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
 }
 
 #[test]
@@ -540,7 +571,7 @@ fn a_restored_store_gets_the_tokens_that_were_renewed_since() {
 }
 
 #[test]
-fn with_an_account_its_rescued_tokens_go_and_the_last_one_is_revoked() {
+fn with_an_account_its_pending_tokens_go_and_the_last_one_is_revoked() {
     let stage = Stage::new(1);
     stage.slow_issuer(Duration::from_millis(300));
     let whole = stage.store_bytes();
@@ -548,11 +579,11 @@ fn with_an_account_its_rescued_tokens_go_and_the_last_one_is_revoked() {
     stage.wait_for_exchange(1);
     stage.home.write(stage.home.store_path(), "{");
     assert_eq!(end(child).status.code(), Some(78));
-    assert_eq!(rescued(&stage.home).len(), 1);
+    assert_eq!(pending(&stage.home).len(), 1);
     stage.home.write(stage.home.store_path(), whole);
     let shown = stage.home.sh("codex-accounts remove --yes one");
     assert_eq!(shown.code, 0, "{shown}");
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
     assert!(stage.pretend.current(0).is_none(), "the login lives on");
 }
 
@@ -564,16 +595,17 @@ fn what_a_killed_refresh_left_goes_with_its_account() {
     stage.wait_for_exchange(1);
     send(Signal::SIGKILL, &killed);
     end(killed);
-    assert_eq!(rescued(&stage.home).len(), 1);
+    let journals = "ls .local/state/codex-accounts/*.journal";
+    assert_eq!(stage.home.sh(journals).code, 0);
     let shown = stage
         .home
         .sh("codex-accounts remove --yes --keep-login one");
     assert_eq!(shown.code, 0, "{shown}");
-    assert!(rescued(&stage.home).is_empty());
+    assert_ne!(stage.home.sh(journals).code, 0);
 }
 
 #[test]
-fn rescued_tokens_that_are_later_than_the_stores_are_taken_whatever_it_has() {
+fn pending_tokens_that_are_later_than_the_stores_are_taken_whatever_it_has() {
     let stage = Stage::new(1);
     stage.slow_issuer(Duration::from_millis(300));
     let old = stage.home.store();
@@ -603,12 +635,12 @@ fn on_a_full_disk_nothing_is_asked_for() {
         .sh("trap '' XFSZ; ulimit -f 8; exec codex-token-refresh");
     insta::assert_snapshot!(shown, @"
     --- stderr
-    codex-token-refresh: error: '$HOME/.local/share/opencode/openai-codex-accounts.json.refresh-4f65dc6f2bcb0387.rescued': File too large (os error 27)
+    codex-token-refresh: error: '$HOME/.local/state/codex-accounts/refresh-6718e31e34588331.journal': File too large (os error 27)
     --- exit 74
     ");
     assert_eq!(stage.exchanges(), 0);
     assert!(stage.store_bytes() == before);
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
 }
 
 // --- The clients' files.
@@ -776,6 +808,7 @@ fn what_opencode_renewed_by_itself_is_adopted_and_nobody_is_logged_out() {
     let text = |field: &str| tokens[field].as_str().unwrap();
     let auth = opencode_text(text("refresh_token"), text("access_token"), LATER);
     stage.home.write(OPENCODE, &auth);
+    share(&stage, &["opencode"]);
     let shown = run(&stage.home, &[]);
     assert_eq!(outcomes(&shown), ["adopted"], "{shown}");
     assert_eq!(stage.exchanges(), 1, "the client's own");
@@ -797,6 +830,7 @@ fn what_a_client_renewed_and_let_expire_is_renewed_from_there() {
     let text = |field: &str| tokens[field].as_str().unwrap();
     let auth = opencode_text(text("refresh_token"), text("access_token"), EXPIRED + 1);
     stage.home.write(OPENCODE, auth);
+    share(&stage, &["opencode"]);
     let shown = run(&stage.home, &[]);
     assert_eq!(outcomes(&shown), ["renewed"], "{shown}");
     let new = stage.current(0);
@@ -818,6 +852,7 @@ fn of_two_clients_the_later_token_is_adopted() {
     stage
         .home
         .write(CODEX, codex_text("of-codex", &late, &late, "then"));
+    share(&stage, &["codex", "opencode"]);
     assert_eq!(outcomes(&run(&stage.home, &[])), ["adopted"]);
     assert_eq!(stage.stored(0, "refreshToken"), "of-codex");
     assert_eq!(stage.exchanges(), 0);
@@ -857,23 +892,24 @@ fn a_login_that_died_here_lives_again_by_a_new_one_in_a_client() {
 fn a_torn_file_is_read_again() {
     let stage = Stage::new(1);
     let whole = opencode_text("of-opencode", &access_of_account_one(LATER), LATER);
-    // A pipe in its place shows when it is read, and gives each reader what it is given.
+    stage.home.write(OPENCODE, &whole);
+    share(&stage, &["opencode"]);
+    // Somebody writes it in place, time and again: half of the time it is half a file.
     let path = stage.home.path().join(OPENCODE);
-    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let child = start(&stage.home, &[]);
-    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    wait_until("the reader is done with the half", || nobody_reads(&path));
-    fs::write(&path, &whole).unwrap();
-    let shown = Shown::new(end(child), stage.home.path());
-    assert_eq!(outcomes(&shown), ["adopted"], "{shown}");
-}
-
-fn nobody_reads(pipe: &std::path::Path) -> bool {
-    use std::os::unix::fs::OpenOptionsExt;
-    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
-    let mut options = fs::OpenOptions::new();
-    let opened = options.write(true).custom_flags(nonblocking).open(pipe);
-    opened.is_err_and(|error| error.raw_os_error() == Some(nix::libc::ENXIO))
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                for text in [&whole[..whole.len() / 2], &whole] {
+                    fs::write(&path, text).unwrap();
+                    std::thread::sleep(Duration::from_millis(3));
+                }
+            }
+        });
+        let shown = run(&stage.home, &[]);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(outcomes(&shown), ["adopted"], "{shown}");
+    });
 }
 
 #[test]
@@ -884,7 +920,7 @@ fn a_clients_file_that_cannot_be_changed_is_a_note() {
     insta::assert_snapshot!(run(&stage.home, &[]), @r#"
     {"v":1,"index":0,"chatgptAccountId":"account-one","chatgptUserId":"user-one","email":"one@example.com","label":"one","active":true,"state":"ready","planType":"plus","enabled":true,"addedAt":1777836296000,"lastUsed":0,"expiresAt":1777926296000,"refreshedAt":1777922696000,"outcome":"renewed"}
     --- stderr
-    codex-token-refresh: the new token of 'one' was not put there too: '$HOME/.local/share/opencode/auth.json': not valid JSON at line 3, column 39
+    codex-token-refresh: opencode still has the used-up token of 'one', and loses the login for both when it presents that; make its file writable and run this again, or log in there anew: '$HOME/.local/share/opencode/auth.json': not valid JSON at line 3, column 39
     --- exit 0
     "#);
     assert_eq!(read(&stage.home, OPENCODE), torn);
@@ -962,7 +998,7 @@ fn killed_after_the_commit_the_clients_file_still_gets_the_token() {
     // Nothing is due, and yet there is something to do.
     assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
     assert_eq!(codex_token(&stage.home), stage.current(0).refresh_token);
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
     assert_eq!(stage.exchanges(), 1);
 }
 
@@ -981,14 +1017,17 @@ fn tokens_that_were_used_up_meanwhile_are_replaced_too() {
     for count in 1..3 {
         let shown = run(&stage.home, &["--force"]);
         assert_eq!(outcomes(&shown), ["renewed"], "{shown}");
-        assert!(shown.stderr.contains("was not put there too"), "{shown}");
+        assert!(
+            shown.stderr.contains("still has the used-up token"),
+            "{shown}"
+        );
         assert_eq!(stage.exchanges(), count);
     }
     assert_eq!(codex_token(&stage.home), first);
     fs::remove_dir(blocked).unwrap();
     assert_eq!(outcomes(&run(&stage.home, &[])), ["kept"]);
     assert_eq!(codex_token(&stage.home), stage.current(0).refresh_token);
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
 }
 
 #[test]
@@ -1012,9 +1051,15 @@ fn a_torn_file_gets_the_token_once_it_is_whole() {
     stage.home.write(OPENCODE, &whole[..whole.len() - 1]);
     let shown = run(&stage.home, &[]);
     assert_eq!(outcomes(&shown), ["renewed"]);
-    assert!(shown.stderr.contains("was not put there too"), "{shown}");
+    assert!(
+        shown.stderr.contains("still has the used-up token"),
+        "{shown}"
+    );
     let shown = run(&stage.home, &[]);
-    assert!(shown.stderr.contains("was not put there too"), "{shown}");
+    assert!(
+        shown.stderr.contains("still has the used-up token"),
+        "{shown}"
+    );
     stage.home.write(OPENCODE, &whole);
     let shown = run(&stage.home, &[]);
     assert_eq!(
@@ -1022,7 +1067,7 @@ fn a_torn_file_gets_the_token_once_it_is_whole() {
         (vec!["kept".to_owned()], "")
     );
     assert!(read(&stage.home, OPENCODE).contains(&stage.current(0).refresh_token));
-    assert!(rescued(&stage.home).is_empty());
+    assert!(pending(&stage.home).is_empty());
 }
 
 // --- Two accounts with one token, and accounts of which little is known.
@@ -1249,7 +1294,8 @@ fn without_a_store_a_dead_token_is_not_presented_again() {
         assert!(shown.stderr.contains("(invalid_grant)"), "{shown}");
     }
     assert_eq!(stage.exchanges(), 1);
-    let kept = stage.home.sh("cat .local/state/codex-accounts/*.dead");
+    let kept = stage.home.sh("cat .local/state/codex-accounts/*.journal");
+    assert!(kept.stdout.contains("invalid_grant"), "{kept}");
     assert!(!kept.stdout.contains(&old.refresh_token), "{kept}");
     assert_eq!(read(&stage.home, OPENCODE), auth);
     // Another token is another matter.
@@ -1258,8 +1304,6 @@ fn without_a_store_a_dead_token_is_not_presented_again() {
         .home
         .write(OPENCODE, opencode_text(&new.refresh_token, "", 5));
     assert_eq!(outcomes(&run(&stage.home, &[])), ["renewed"]);
-    let left = stage.home.sh("ls .local/state/codex-accounts/*.dead");
-    assert_ne!(left.code, 0, "{left}");
 }
 
 #[test]

@@ -36,8 +36,7 @@ impl Claims {
     }
 
     /// The id token's claims, and where it has none the access token's. The expiry is the access
-    /// token's, since that is the one in use. An organization stands for the workspace only where
-    /// neither names that.
+    /// token's, since that is the one in use. An organization is no workspace, and stands for none.
     #[must_use]
     pub fn of_login(id_token: Option<&str>, access_token: Option<&str>) -> Self {
         let id_token = id_token.and_then(payload).unwrap_or_default();
@@ -45,11 +44,7 @@ impl Claims {
         let id = Self::from_payload(&id_token);
         let access = Self::from_payload(&access_token);
         Self {
-            account_id: id
-                .account_id
-                .or(access.account_id)
-                .or_else(|| organization(&id_token))
-                .or_else(|| organization(&access_token)),
+            account_id: id.account_id.or(access.account_id),
             user_id: id.user_id.or(access.user_id),
             email: id.email.or(access.email),
             plan_type: id.plan_type.or(access.plan_type),
@@ -79,12 +74,6 @@ impl Claims {
                 .map(str::to_owned),
         }
     }
-}
-
-fn organization(payload: &Value) -> Option<AccountId> {
-    text(&payload[AUTH]["organizations"][0]["id"])
-        .or_else(|| text(&payload["organizations"][0]["id"]))
-        .map(AccountId::new)
 }
 
 fn payload(token: &str) -> Option<Value> {
@@ -131,13 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn an_organization_stands_for_no_workspace_that_is_named() {
+    fn an_organization_stands_for_no_workspace() {
         let id = jwt(&json!({AUTH: {"organizations": [{"id": "org"}]}}));
+        assert_eq!(Claims::of_login(Some(&id), None).account_id, None);
         let access = jwt(&json!({AUTH: {"chatgpt_account_id": "acc"}}));
         let claims = Claims::of_login(Some(&id), Some(&access));
         assert_eq!(claims.account_id, Some(AccountId::new("acc")));
-        let claims = Claims::of_login(Some(&id), None);
-        assert_eq!(claims.account_id, Some(AccountId::new("org")));
     }
 
     #[test]
@@ -149,7 +137,7 @@ mod tests {
         let claims = Claims::of(&odd);
         assert_eq!(claims.email, None);
         assert_eq!(claims.expires_at, None);
-        assert_eq!(claims.account_id, Some(AccountId::new("org")));
+        assert_eq!(claims.account_id, None);
         for rubbish in ["", "opaque", "a.b.c", "a.!!.c", ".."] {
             assert_eq!(Claims::of(rubbish), Claims::default(), "{rubbish}");
         }

@@ -1,6 +1,8 @@
 //! Who an account is, without its tokens: what is carried, compared, and found again in the
 //! accounts as they are later. There is no secret in it.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::id::{AccountId, UserId};
 use super::identity::{self, fingerprint};
 use super::record::Account;
@@ -24,6 +26,20 @@ pub struct Fingerprint(u64);
 impl From<&RefreshToken> for Fingerprint {
     fn from(token: &RefreshToken) -> Self {
         Self(fingerprint(&[token.expose()]))
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = u64::from_str_radix(&text, 16);
+        number.map(Self).map_err(serde::de::Error::custom)
     }
 }
 

@@ -141,6 +141,7 @@ pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Ad
     take(&mut known.plan_type, login.plan_type);
     take(&mut known.label, login.label);
     known.tokens.replace(login.tokens);
+    known.shared_with = login.shared_with;
     known.enabled = true;
     known.login_required = None;
     Admission::Renewed(index)

@@ -44,9 +44,11 @@ pub fn merge(accounts: &mut Vec<Account>, mut other: Account, now: UnixMillis) -
     };
     let known = &mut accounts[index];
     let merged = if known.tokens.refresh == other.tokens.refresh {
+        known.shared_with.append(&mut other.shared_with);
         Merged::Same(index)
     } else if is_later(&other, known) {
         known.tokens.replace(other.tokens);
+        known.shared_with = other.shared_with;
         known.login_required = None;
         Merged::Renewed(index)
     } else {

@@ -1,6 +1,6 @@
 //! What is known of an account, and whether it can be used now. How that is written, `wire` knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,10 @@ use super::secret::{AccessToken, RefreshToken};
 use super::time::UnixMillis;
 use super::tokens::Tokens;
 use super::usage::Usage;
-use super::wire::Wire;
 use super::{AccountId, Extra, Scope, UserId};
 
 /// One account, as the store holds it (DESIGN §3).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "Wire")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// What its login gave, or the last refresh of that.
     pub tokens: Tokens,
@@ -55,6 +53,9 @@ pub struct Account {
     pub activation: Option<Activation>,
     /// Set when the issuer said that the login is dead.
     pub login_required: Option<LoginRequired>,
+    /// The clients in whose login files tokens of this very login were seen, or put: what they
+    /// renew by themselves uses up ours. Any other login of the account there is not ours.
+    pub shared_with: BTreeSet<String>,
     /// Fields that this program does not know.
     pub extra: Extra,
 }
@@ -161,6 +162,7 @@ impl Account {
             usage: None,
             activation: None,
             login_required: None,
+            shared_with: BTreeSet::new(),
             extra: Extra::new(),
         }
     }

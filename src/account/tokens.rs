@@ -37,13 +37,16 @@ impl Tokens {
         }
     }
 
-    /// Which were got later, if that can be told: by the moment, or else by the expiry. What is not
-    /// known is neither earlier nor later.
+    /// Which were got later, if that can be told: by the moment, or else by the expiry, which a
+    /// token that was refused still says itself. What is not known is neither earlier nor later.
     #[must_use]
     pub fn order(&self, other: &Self) -> Option<Ordering> {
         let both = |one: Option<UnixMillis>, other: Option<UnixMillis>| Some(one?.cmp(&other?));
-        both(self.refreshed_at, other.refreshed_at)
-            .or_else(|| both(self.expires_at, other.expires_at))
+        both(self.refreshed_at, other.refreshed_at).or_else(|| both(self.expiry(), other.expiry()))
+    }
+
+    fn expiry(&self) -> Option<UnixMillis> {
+        self.expires_at.or_else(|| self.claims().expires_at)
     }
 
     /// Whether these are later than `others` of one chain. Where that can't be told, those are of

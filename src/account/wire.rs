@@ -1,10 +1,10 @@
 //! An account as it is written (DESIGN §3): names and order of the fields. Those that are not known
 //! are left out, or 0 where programs look for a number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use super::id::filled;
 use super::mark::Mark;
@@ -19,7 +19,7 @@ use super::{AccountId, Extra, Scope, UserId};
 /// The fields as they are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Wire {
+struct Wire {
     refresh_token: RefreshToken,
     #[serde(default, deserialize_with = "filled")]
     chatgpt_account_id: Option<AccountId>,
@@ -53,6 +53,8 @@ pub(super) struct Wire {
     usage: Option<Usage>,
     activation: Option<Activation>,
     login_required: Option<LoginRequired>,
+    #[serde(default)]
+    shared_with: BTreeSet<String>,
     #[serde(flatten)]
     extra: Extra,
 }
@@ -88,8 +90,15 @@ impl From<Wire> for Account {
             usage: wire.usage,
             activation: wire.activation,
             login_required: wire.login_required,
+            shared_with: wire.shared_with,
             extra: wire.extra,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Account {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Wire::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -119,6 +128,8 @@ impl Serialize for Account {
         fields.put_known("usage", self.usage.as_ref())?;
         fields.put_known("activation", self.activation.as_ref())?;
         fields.put_known("loginRequired", self.login_required.as_ref())?;
+        let shared_with = Some(&self.shared_with).filter(|it| !it.is_empty());
+        fields.put_known("sharedWith", shared_with)?;
         for (name, value) in self.extra.fields() {
             fields.put(name, value)?;
         }

@@ -307,7 +307,9 @@ fn of_refresh(error: &refresh::Error) -> Code {
     match error {
         refresh::Error::LoginRequired { .. } => Code::Refused,
         refresh::Error::Gone { .. } => Code::No,
-        refresh::Error::Issuer { .. } => Code::Unavailable,
+        refresh::Error::Issuer { .. } | refresh::Error::BackingOff { .. } => Code::Unavailable,
+        refresh::Error::UsedUp { .. } => Code::Refused,
+        refresh::Error::Journal(_) => Code::Config,
         refresh::Error::Store(source) | refresh::Error::Uncommitted { source, .. } => {
             of_store(source)
         }
@@ -323,14 +325,28 @@ fn of_refresh_hint(error: &refresh::Error) -> Option<String> {
         refresh::Error::Store(source) | refresh::Error::Uncommitted { source, .. } => {
             of_store_hint(source)
         }
-        refresh::Error::Gone { .. } | refresh::Error::Issuer { .. } => None,
+        refresh::Error::UsedUp { by, .. } => Some(format!(
+            "take its successor over: codex-accounts import {}",
+            quoted(std::ffi::OsStr::new(by))
+        )),
+        refresh::Error::Journal(_) => Some(
+            "a token may be in it that is nowhere else; if nobody can mend it, move it away and log \
+             in again"
+                .to_owned(),
+        ),
+        refresh::Error::Gone { .. }
+        | refresh::Error::Issuer { .. }
+        | refresh::Error::BackingOff { .. } => None,
     }
 }
 
 fn of_issuer(error: &issuer::Error) -> Code {
     match error {
         issuer::Error::Dead { .. } | issuer::Error::Refused { .. } => Code::Refused,
-        issuer::Error::Unreachable(_) | issuer::Error::Nonsense { .. } => Code::Unavailable,
+        issuer::Error::Unreachable(_)
+        | issuer::Error::Nonsense { .. }
+        | issuer::Error::OfAnother
+        | issuer::Error::Unusable => Code::Unavailable,
     }
 }
 

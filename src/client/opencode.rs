@@ -175,6 +175,11 @@ fn in_their_places(auth: &Value) -> Result<Vec<Account>, NoLogin> {
     Ok(accounts)
 }
 
+/// Where what belongs to a login in it is.
+fn of_login(name: &str) -> Result<PathBuf, store::Error> {
+    store::of_login(name).ok_or(store::Error::NoHome)
+}
+
 /// Where what belongs to the file is. Its folder is opencode's: nothing of ours is left lying there.
 fn place(name: &str) -> Result<PathBuf, store::Error> {
     Ok(store::state_folder()?.join(format!("opencode-auth.{name}")))
@@ -207,11 +212,12 @@ impl Store for AuthFile {
     }
 
     fn hold(&self, name: &str, patience: Patience) -> Result<Box<dyn Held>, store::Error> {
-        Ok(Box::new(self.lock(name, patience)?))
+        let path = of_login(&format!("{name}.lock"))?;
+        Ok(Box::new(store::lock_file(path, patience, self.waiting)?))
     }
 
     fn scratch(&self, name: &str) -> Result<Box<dyn Scratch>, store::Error> {
-        Ok(Box::new(ScratchFile::at(place(name)?)))
+        Ok(Box::new(ScratchFile::at(of_login(name)?)))
     }
 
     fn exists(&self) -> Result<bool, store::Error> {

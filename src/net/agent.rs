@@ -19,6 +19,15 @@ const LARGEST_ANSWER: u64 = 4 << 20;
 pub struct Unreachable {
     server: String,
     reason: String,
+    was_sent: bool,
+}
+
+impl Unreachable {
+    /// Whether the request may have reached the server.
+    #[must_use]
+    pub const fn was_sent(&self) -> bool {
+        self.was_sent
+    }
 }
 
 /// Asks servers.
@@ -60,6 +69,7 @@ impl Agent {
         let unreachable = |error: ureq::Error| Unreachable {
             server: server.clone(),
             reason: reason(&error),
+            was_sent: was_sent(&error),
         };
         let mut answer = self.agent.run(request).map_err(unreachable)?;
         let body = answer
@@ -117,7 +127,20 @@ fn request(
     builder.body(body).map_err(|error| Unreachable {
         server: "the address".to_owned(),
         reason: error.to_string(),
+        was_sent: false,
     })
+}
+
+/// Only of what fails before there is a connection it is certain that nothing was sent.
+fn was_sent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::BadUri(_) => false,
+        ureq::Error::Timeout(when) => {
+            !matches!(when, ureq::Timeout::Resolve | ureq::Timeout::Connect)
+        }
+        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
+        _ => true,
+    }
 }
 
 /// In words that a person understands, and without the address, whose query may hold a code.

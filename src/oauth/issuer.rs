@@ -21,7 +21,7 @@ use url::Url;
 use crate::account::limit::{codes, error_codes};
 use crate::account::secret::{AccessToken, IdToken, RefreshToken};
 use crate::account::time::UnixMillis;
-use crate::account::{Account, identity, tokens};
+use crate::account::{Account, AccountId, UserId, identity, tokens};
 use crate::net::agent::{Agent, Unreachable};
 use crate::net::endpoint::Endpoint;
 
@@ -36,7 +36,7 @@ const USUAL_LIFETIME: Duration = Duration::from_secs(60 * 60);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An answer that is a success and brings no token that can be used.
-const WITHOUT_TOKENS: Error = Error::Nonsense { status: 200 };
+pub(super) const WITHOUT_TOKENS: Error = Error::Nonsense { status: 200 };
 
 /// The issuer of tokens.
 #[derive(Debug)]
@@ -151,11 +151,18 @@ impl std::fmt::Debug for Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let codes = error_codes(&self.0);
-        f.write_str(codes.first().map_or("no code", String::as_str))
+        let code = codes.iter().find(|code| is_printable(code));
+        f.write_str(code.map_or("no code", String::as_str))
     }
 }
 
 impl ErrorResponse for Refusal {}
+
+/// Whether a code is one, and nothing that an issuer would have a terminal or a log show.
+fn is_printable(code: &str) -> bool {
+    let is_usual = |letter: u8| letter.is_ascii_lowercase() || letter == b'_';
+    codes::find(code).is_some() || ((1..=64).contains(&code.len()) && code.bytes().all(is_usual))
+}
 
 /// Why the issuer gave no tokens.
 #[derive(Debug, Error)]
@@ -175,12 +182,32 @@ pub enum Error {
     /// It could not be asked, or its answer says nothing about the login.
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
+    /// It gave tokens of another account.
+    #[error("the issuer answered with tokens of another account")]
+    OfAnother,
+    /// It gave tokens that no program could keep or send.
+    #[error("the issuer answered with tokens that can't be used")]
+    Unusable,
     /// It answered with something that is no answer.
     #[error("the issuer answered with something else than tokens (status {status})")]
     Nonsense {
         /// The status of the answer.
         status: u16,
     },
+}
+
+impl Error {
+    /// Whether the refresh token that was presented may be used up: nobody knows what became of
+    /// it.
+    #[must_use]
+    pub const fn may_have_used_it(&self) -> bool {
+        match self {
+            Self::Unreachable(unreachable) => unreachable.was_sent(),
+            Self::Nonsense { status } => *status < 300,
+            Self::OfAnother | Self::Unusable => true,
+            Self::Dead { .. } | Self::Refused { .. } => false,
+        }
+    }
 }
 
 impl Issuer {
@@ -341,7 +368,7 @@ impl Issuer {
     }
 }
 
-/// Only the issuer's own codes, at 400 or 401, prove that a login is dead; what a proxy or an
+/// Only the issuer's own codes, at 400, 401 or 403, prove that a login is dead; what a proxy or an
 /// overloaded server says does not.
 fn refusal(error: RequestTokenError<Unreachable, Refusal>, status: StatusCode) -> Error {
     match error {
@@ -350,10 +377,11 @@ fn refusal(error: RequestTokenError<Unreachable, Refusal>, status: StatusCode) -
             let said = error_codes(&refusal.0);
             let dead = said.iter().find(|code| codes::is_dead_at_issuer(code));
             match (status.as_u16(), dead) {
-                (400 | 401, Some(code)) => Error::Dead { code: code.clone() },
+                (400 | 401 | 403, Some(code)) => Error::Dead { code: code.clone() },
                 (400..=499, _) if status != StatusCode::TOO_MANY_REQUESTS => Error::Refused {
                     code: said
-                        .first()
+                        .iter()
+                        .find(|code| is_printable(code))
                         .cloned()
                         .unwrap_or_else(|| status.as_u16().to_string()),
                 },
@@ -389,7 +417,22 @@ impl Tokens {
         if self.refresh_token.is_none() && self.has_no_access() {
             return Err(WITHOUT_TOKENS);
         }
-        Ok(self)
+        let has_odd = self.texts().any(is_odd);
+        match has_odd {
+            true => Err(Error::Unusable),
+            false => Ok(self),
+        }
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let refresh = self
+            .refresh_token
+            .as_ref()
+            .map(|token| token.secret().as_str());
+        let id = self.id_token.as_ref().map(IdToken::expose);
+        [refresh, Some(self.access_token.secret().as_str()), id]
+            .into_iter()
+            .flatten()
     }
 
     fn has_no_access(&self) -> bool {
@@ -399,7 +442,8 @@ impl Tokens {
     /// Puts the tokens in the place of the account's; those that were left out stay.
     ///
     /// # Errors
-    /// When there was no access token. The account has the rest, and none that can be used.
+    /// When they are another account's, which stays as it is then. When there was no access token:
+    /// the account has the rest, and none that can be used.
     pub fn renew(self, account: &mut Account, now: UnixMillis) -> Result<(), Error> {
         let lifetime = self.expires_in();
         let refresh = self.refresh_token.as_ref().map_or_else(
@@ -407,23 +451,56 @@ impl Tokens {
             |token| RefreshToken::new(token.secret()),
         );
         let access = (!self.has_no_access()).then(|| AccessToken::new(self.access_token.secret()));
-        account.login_required = None;
-        account.tokens.replace(tokens::Tokens {
+        let new = tokens::Tokens {
             refresh,
             access,
             id: self.id_token,
             expires_at: None,
             refreshed_at: Some(now),
-        });
+        };
+        if is_of_another(&new, account) {
+            return Err(Error::OfAnother);
+        }
+        account.login_required = None;
+        account.tokens.replace(new);
         if account.tokens.access.is_none() {
             return Err(WITHOUT_TOKENS);
         }
         identity::learn_owner(account);
+        // The earlier of the two: one of them may come from a clock that is wrong.
         let told = lifetime.map(|lifetime| now.plus(lifetime));
-        let expires_at = told.or_else(|| account.tokens.claims().expires_at);
+        let said = account.tokens.claims().expires_at;
+        let expires_at = told.into_iter().chain(said).min();
         account.tokens.expires_at = Some(expires_at.unwrap_or_else(|| now.plus(USUAL_LIFETIME)));
         Ok(())
     }
+}
+
+/// Whether a token would be something else where it is written: what ends a line, or parts two of
+/// them.
+fn is_odd(token: &str) -> bool {
+    token.contains(|letter: char| letter == '|' || letter.is_whitespace() || letter.is_control())
+}
+
+/// Whether tokens say that they are somebody else's, or for another workspace, than those before
+/// them: an account can be of a workspace that its login is good for too.
+fn is_of_another(tokens: &tokens::Tokens, account: &Account) -> bool {
+    let claims = tokens.claims();
+    let before = account.tokens.claims();
+    let account_id = before.account_id.or(account.chatgpt_account_id.clone());
+    let user_id = before.user_id.or(account.chatgpt_user_id.clone());
+    let differ = |said: Option<&str>, known: Option<&str>| {
+        said.is_some_and(|said| known.is_some_and(|known| said != known))
+    };
+    let id = AccountId::as_str;
+    let user = UserId::as_str;
+    differ(
+        claims.account_id.as_ref().map(id),
+        account_id.as_ref().map(id),
+    ) || differ(
+        claims.user_id.as_ref().map(user),
+        user_id.as_ref().map(user),
+    )
 }
 
 #[cfg(test)]

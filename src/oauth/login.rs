@@ -17,6 +17,7 @@ use crate::account::identity::{self, Admission};
 use crate::account::printable::printable;
 use crate::account::secret::Secret;
 use crate::account::{Account, label};
+use crate::client::LoginFile as _;
 use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
 use crate::net::callback::{self, Answer, Bound, Event, Guest, Outcome, Ports, Server};
@@ -212,7 +213,10 @@ impl Reception<'_> {
             let mut came_along = 0;
             // Another process may have created it meanwhile, and taken them along itself.
             if accounts.is_empty() {
-                for account in along.iter().cloned() {
+                for mut account in along.iter().cloned() {
+                    account
+                        .shared_with
+                        .insert(self.opencode.client().to_owned());
                     identity::admit(accounts, account, now);
                 }
                 came_along = accounts.len();

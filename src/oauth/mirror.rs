@@ -3,6 +3,7 @@
 //! there, so that nobody is left with a token that is used up. A file with another login is left
 //! alone, and so is one that can't be read.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
@@ -15,6 +16,19 @@ use crate::store::Store;
 /// The login files of the person's clients.
 pub struct Mirror {
     files: Vec<Box<dyn LoginFile>>,
+    /// What each held when it was looked at first.
+    logins: OnceCell<Vec<(&'static str, Vec<Account>)>>,
+}
+
+/// A login of an account in a client's file, with another token than the account's own.
+#[derive(Debug)]
+pub struct Other {
+    /// The client.
+    pub client: &'static str,
+    /// The login.
+    pub login: Account,
+    /// Whether it is later than the account's own, if that can be told.
+    pub order: Option<Ordering>,
 }
 
 impl Mirror {
@@ -23,46 +37,74 @@ impl Mirror {
     pub fn of_person(store: &dyn Store) -> Self {
         // A client holds its locks for the time of a write: not worth a word.
         let files = client::login_files(|_| ()).map_or_else(|_| Vec::new(), Vec::from);
+        let at = store.locator();
+        let is_store =
+            |file: &dyn LoginFile| at.file().is_some_and(|it| same_file(file.path(), it));
         Self {
             files: files
                 .into_iter()
-                .filter(|file| {
-                    !store
-                        .locator()
-                        .file()
-                        .is_some_and(|it| same_file(file.path(), it))
-                })
+                .filter(|file| !is_store(file.as_ref()))
                 .collect(),
+            logins: OnceCell::new(),
         }
     }
 
-    /// The login of this account that a client has renewed by itself: another token, which expires
-    /// later. The account's own is used up then. One that is `consumed` is not newer, whatever its
-    /// time says.
+    /// What each file holds. It is read once: a moment later it would be the same, as a rule, and
+    /// what is written is compared with what is there then.
+    fn logins(&self) -> &[(&'static str, Vec<Account>)] {
+        self.logins.get_or_init(|| {
+            let held = |file: &dyn LoginFile| (file.client(), file.logins().unwrap_or_default());
+            self.files.iter().map(AsRef::as_ref).map(held).collect()
+        })
+    }
+
+    /// The logins of this account that have another token.
     #[must_use]
-    pub fn newer(&self, account: &Account, consumed: &[RefreshToken]) -> Option<Account> {
-        self.files
-            .iter()
-            .filter_map(|file| file.logins().ok())
-            .flatten()
-            .filter(|login| {
-                identity::same(login, account)
-                    && login.tokens.refresh != account.tokens.refresh
-                    && !consumed.contains(&login.tokens.refresh)
-                    && login.tokens.order(&account.tokens) == Some(Ordering::Greater)
-            })
-            .max_by_key(|login| login.tokens.expires_at)
+    pub fn others(&self, account: &Account) -> Vec<Other> {
+        let mut others = Vec::new();
+        for (client, logins) in self.logins() {
+            let is_other = |login: &&Account| {
+                identity::same(login, account) && login.tokens.refresh != account.tokens.refresh
+            };
+            others.extend(logins.iter().filter(is_other).map(|login| Other {
+                client,
+                order: login.tokens.order(&account.tokens),
+                login: login.clone(),
+            }));
+        }
+        others
+    }
+
+    /// The clients in whose files one of these tokens is.
+    #[must_use]
+    pub fn holders(&self, tokens: &[RefreshToken]) -> Vec<&'static str> {
+        let holds_one = |logins: &[Account]| {
+            let mut logins = logins.iter();
+            logins.any(|it| tokens.contains(&it.tokens.refresh))
+        };
+        let holders = self.logins().iter();
+        let holders = holders.filter(|(_, logins)| holds_one(logins));
+        holders.map(|(client, _)| *client).collect()
     }
 
     /// Puts renewed tokens where the token still is that they were got for. Notes for the person
-    /// say where that failed.
+    /// say where that failed, and what follows.
     #[must_use]
     pub fn write_through(&self, consumed: &RefreshToken, renewed: &Account) -> Vec<String> {
         let name = renewed.name();
+        let note = |file: &dyn LoginFile| {
+            let error = file.renew(consumed, renewed).err()?;
+            let client = file.client();
+            Some(format!(
+                "{client} still has the used-up token of '{name}', and loses the login for both \
+                 when it presents that; make its file writable and run this again, or log in \
+                 there anew: {error}"
+            ))
+        };
         self.files
             .iter()
-            .filter_map(|file| file.renew(consumed, renewed).err())
-            .map(|error| format!("the new token of '{name}' was not put there too: {error}"))
+            .map(AsRef::as_ref)
+            .filter_map(note)
             .collect()
     }
 }

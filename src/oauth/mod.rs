@@ -7,7 +7,4 @@ pub mod login;
 pub mod mirror;
 pub mod redeem;
 pub mod refresh;
-pub mod rescue;
-mod turn;
 pub mod usage;
-mod verdict;

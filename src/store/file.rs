@@ -13,7 +13,7 @@ use super::read::read_file;
 use super::restore::{Backups, FileBackups};
 use super::scratch::{Scratch, ScratchFile};
 use super::version::Version;
-use super::{Absent, Store, commit};
+use super::{Absent, Store, commit, places};
 
 /// A store in a file (DESIGN §3).
 #[derive(Clone, Debug)]
@@ -39,6 +39,11 @@ impl FileStore {
     /// The path of what belongs to this store.
     fn beside(&self, name: &str) -> Result<PathBuf, Error> {
         Ok(commit::with_suffix(&self.target()?, &format!(".{name}")))
+    }
+
+    /// The path of what belongs to a login in this store.
+    fn of_login(&self, name: &str) -> Result<PathBuf, Error> {
+        places::of_login(name).map_or_else(|| self.beside(name), Ok)
     }
 
     /// A symlinked store is followed, so that the target is replaced and not the link, and all who
@@ -102,12 +107,12 @@ impl Store for FileStore {
     }
 
     fn hold(&self, name: &str, patience: Patience) -> Result<Box<dyn Held>, Error> {
-        let path = self.beside(&format!("{name}.lock"))?;
+        let path = self.of_login(&format!("{name}.lock"))?;
         Ok(Box::new(lock_file(path, patience, self.waiting)?))
     }
 
     fn scratch(&self, name: &str) -> Result<Box<dyn Scratch>, Error> {
-        Ok(Box::new(ScratchFile::at(self.beside(name)?)))
+        Ok(Box::new(ScratchFile::at(self.of_login(name)?)))
     }
 
     fn exists(&self) -> Result<bool, Error> {

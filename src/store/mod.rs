@@ -28,7 +28,7 @@ pub use error::Error;
 pub use file::FileStore;
 pub use format::Document;
 pub use lock::lock_file;
-pub use places::{default_path, home, opencode_data, state_folder};
+pub use places::{default_path, home, of_login, opencode_data, state_folder};
 pub use read::refuse_exposed;
 
 /// A place that keeps a document.

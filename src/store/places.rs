@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::commit;
 use super::error::Error;
 use crate::sys::place;
 
@@ -49,4 +50,13 @@ pub fn default_path() -> Result<PathBuf, Error> {
         Some(data) => Ok(data.join("opencode").join(NAME)),
         None => Ok(opencode_data()?.join(NAME)),
     }
+}
+
+/// Where the lock and the journal of a login are: one place for all stores that have it, and for
+/// opencode's own file. `None` where there is no folder for it: then each store has its own.
+#[must_use]
+pub fn of_login(name: &str) -> Option<PathBuf> {
+    let path = state_folder().ok()?.join(name);
+    commit::make_folder(&path).ok()?;
+    Some(path)
 }

@@ -99,8 +99,9 @@ struct ReservedFile(File);
 
 impl Reserved for ReservedFile {
     fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.rewind()?;
+        // Nothing else comes first: whoever fills it has something to lose.
         file::write_all(&mut self.0, bytes)?;
-        self.0.sync_all()
+        self.0.sync_data()?;
+        self.0.rewind()
     }
 }

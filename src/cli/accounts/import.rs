@@ -127,10 +127,14 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
         Some(_) => regular(path),
         None => load(path),
     };
-    match text {
-        Ok(text) => parse(quoted(path), &text).map(|source| vec![source]),
-        Err(error) => Err(suggest(error, file)),
+    let text = text.map_err(|error| suggest(error, file))?;
+    let mut source = parse(quoted(path), &text)?;
+    if let Some(client) = clients.iter().find(|client| client.path() == path) {
+        for account in &mut source.accounts {
+            account.shared_with.insert(client.client().to_owned());
+        }
     }
+    Ok(vec![source])
 }
 
 /// A file that is not there may be a slip of the finger for a client.

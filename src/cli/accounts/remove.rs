@@ -35,8 +35,8 @@ impl Remove {
         if !self.yes {
             confirm(shell, &question(shell, &name, &account, issuer.as_ref())?)?;
         }
-        let (account, left) = take_out(shell, &account)?;
-        let account = refresh::forget(shell.store(), account);
+        let (account, left) =
+            refresh::remove(shell.store(), &account, || take_out(shell, &account))?;
         shell.note(&format!("{name} is removed"));
         if let Some(left) = left {
             left.tell(shell);

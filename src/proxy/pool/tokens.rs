@@ -33,8 +33,8 @@ impl Pool {
             return Ok(account.clone());
         }
         match self.renew(account, Need::ExpiresWithin(USUAL_MARGIN)).await {
-            Err(refresh::Error::Issuer { .. } | refresh::Error::Store(_))
-                if account.fresh_token(now, Duration::ZERO).is_some() =>
+            Err(error)
+                if error.leaves_token() && account.fresh_token(now, Duration::ZERO).is_some() =>
             {
                 Ok(account.clone())
             }

@@ -12,6 +12,7 @@ use crate::cli::accounts::table::unbroken;
 use crate::cli::accounts::when::Local;
 use crate::cli::shell::Shell;
 use crate::client::login;
+use crate::oauth::refresh::{self, Undone};
 use crate::store::Document;
 
 /// Logins that nobody renews for longer may be dead without anybody having been told.
@@ -38,6 +39,7 @@ fn login(shell: &Shell, document: &Document, index: usize) -> Vec<Finding> {
     let account = &document.accounts[index];
     let name = named(document, &[index]);
     let mut findings: Vec<Finding> = life(shell, account, &name, index).into_iter().collect();
+    findings.extend(undone(shell, account, &name, index));
     let holders = login::holders(&account.tokens.refresh, shell.waiting());
     if holders.is_ok_and(|holders| holders.contains(&"codex")) {
         let what = format!("{name} is Codex CLI's too: its 'codex logout' ends it for both");
@@ -93,6 +95,29 @@ fn void_marks(shell: &Shell, document: &Document) -> Vec<Finding> {
         Finding::note("clock", what, Mend::Nothing)
     };
     void.map(finding).collect()
+}
+
+/// What a refresh of it left undone.
+fn undone(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Finding> {
+    let refresh = shell.command(&format!("codex-token-refresh {index}"));
+    Some(match refresh::undone(shell.store(), account)? {
+        Undone::Pending { place } => {
+            let what =
+                format!("a new token of {name} is not everywhere yet, and waits in '{place}'");
+            Finding::wrong("login", what, Mend::Type(refresh))
+        }
+        Undone::Asked(asked) => {
+            let at = Local::new(shell.now()).stamp(asked.at);
+            let what = match asked.answered {
+                true => format!("the issuer failed to renew the token of {name} at {at}"),
+                false => format!(
+                    "the token of {name} was presented at {at} and no answer came: it may be used up"
+                ),
+            };
+            Finding::note("login", what, Mend::Type(refresh))
+        }
+        Undone::Unreadable(error) => Finding::wrong("login", error.to_string(), Mend::Nothing),
+    })
 }
 
 /// Whether there is an account for the next request.

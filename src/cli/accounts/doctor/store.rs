@@ -39,7 +39,7 @@ pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
         findings.push(lock(shell, &file));
         findings.extend(mounted(&file));
         findings.extend(active(&file, &document));
-        findings.extend(left_behind(shell, &file));
+        findings.extend(left_behind(&file));
     }
     (findings, document)
 }
@@ -131,7 +131,7 @@ fn lock(shell: &Shell, file: &Path) -> Finding {
 }
 
 /// Files beside the store that hold tokens and that nobody will look at again.
-fn left_behind(shell: &Shell, file: &Path) -> Vec<Finding> {
+fn left_behind(file: &Path) -> Vec<Finding> {
     let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
     let mut paths: Vec<PathBuf> = entries
         .into_iter()
@@ -140,7 +140,6 @@ fn left_behind(shell: &Shell, file: &Path) -> Vec<Finding> {
         .map(|entry| entry.path())
         .collect();
     paths.sort();
-    let store = file.file_name().and_then(|name| name.to_str());
     paths
         .into_iter()
         .filter_map(|path| {
@@ -148,11 +147,6 @@ fn left_behind(shell: &Shell, file: &Path) -> Vec<Finding> {
             if name.starts_with(commit::TEMPORARY_PREFIX) && is_old(&path) {
                 let what = format!("a write that was cut off left '{}'", path.display());
                 return Some(Finding::wrong("store", what, Mend::Fix(Fix::Remove(path))));
-            }
-            if name.starts_with(store?) && name.ends_with(".rescued") && has_text(&path) {
-                let what = format!("tokens that could not be kept wait in '{}'", path.display());
-                let mend = Mend::Type(shell.command("codex-token-refresh --all"));
-                return Some(Finding::wrong("store", what, mend));
             }
             None
         })
@@ -165,8 +159,4 @@ fn is_old(path: &Path) -> bool {
         .ok()
         .and_then(|at| SystemTime::now().duration_since(at).ok());
     age.is_some_and(|age| age > LONGEST_WRITE)
-}
-
-fn has_text(path: &Path) -> bool {
-    fs::read(path).is_ok_and(|text| !text.trim_ascii().is_empty())
 }

@@ -1,0 +1,584 @@
+//! One process that renews a login while it holds the login's lock. What a process before this one
+//! left undone is done first; what the issuer gives is put aside, committed, and written through to
+//! the clients' files, and what of that fails is left for the next one.
+
+use std::cmp::Ordering;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::{Error, dead_login, gone};
+use super::journal::{self, Asked, Chain, Journal, Pending, Unreadable};
+use crate::account::handle::Handle;
+use crate::account::identity::{self, fingerprint};
+use crate::account::secret::RefreshToken;
+use crate::account::time::UnixMillis;
+use crate::account::{Account, AccountId, Extra, LoginRequired, UserId};
+use crate::clock::Clock;
+use crate::oauth::issuer::{self, Issuer};
+use crate::oauth::mirror::{Mirror, Other};
+use crate::store::locator::Locator;
+use crate::store::lock::{Held, Patience};
+use crate::store::{self, Absent, Store};
+use crate::sys::signals::Shield;
+
+/// As long as the holder of the lock may take: half a minute for the issuer, ten seconds for the
+/// store's lock, and as much for each of the three locks of the clients' files.
+const PATIENCE: Patience = Patience {
+    quiet: Duration::from_secs(2),
+    most: Duration::from_secs(90),
+};
+
+/// A time so far ahead was written by a clock that was wrong.
+const WRONG_CLOCK: Duration = Duration::from_secs(60);
+
+/// What was done.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The account, as the store has it now.
+    pub account: Account,
+    /// What it took.
+    pub how: How,
+    /// What the person should know: where a client's file could not be brought up to date.
+    pub notes: Vec<String>,
+}
+
+/// What it took to have a fresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Nothing: it was fresh.
+    Kept,
+    /// Another process, or a client, had renewed it.
+    Adopted,
+    /// The issuer gave a new one.
+    Renewed,
+}
+
+/// See the module.
+pub(super) struct Renewal<'a> {
+    store: &'a dyn Store,
+    /// The name of the lock.
+    name: String,
+    journal: Journal,
+    mirror: Mirror,
+    _lock: Box<dyn Held>,
+}
+
+/// What a refresh left undone.
+#[derive(Debug)]
+pub enum Undone {
+    /// New tokens are not everywhere yet.
+    Pending {
+        /// Where they wait.
+        place: Locator,
+    },
+    /// The issuer was asked in vain.
+    Asked(Asked),
+    /// Nobody knows.
+    Unreadable(Unreadable),
+}
+
+/// What a refresh of this account left undone.
+#[must_use]
+pub fn undone(store: &dyn Store, account: &Account) -> Option<Undone> {
+    let journal = Journal::of(store, &lock_name(std::slice::from_ref(account), account)).ok()?;
+    let chains = match journal.read() {
+        Ok(chains) => chains,
+        Err(error) => return Some(Undone::Unreadable(error)),
+    };
+    let chain = &chains[journal::find(&chains, account, &store.locator())?];
+    match (&chain.pending, chain.asked) {
+        (Some(_), _) => Some(Undone::Pending {
+            place: journal.locator(),
+        }),
+        (None, Some(asked)) => Some(Undone::Asked(asked)),
+        (None, None) => None,
+    }
+}
+
+/// Takes an account out of its store, when nobody renews it; hands it out with the last tokens that
+/// are known of it, and forgets what refreshes left undone for it.
+///
+/// # Errors
+/// Those of `take_out`.
+pub fn remove<T, E>(
+    store: &dyn Store,
+    before: &Account,
+    take_out: impl FnOnce() -> Result<(Account, T), E>,
+) -> Result<(Account, T), E> {
+    let accounts = store.read().ok().flatten().unwrap_or_default().accounts;
+    let name = lock_name(&accounts, before);
+    // Whoever holds it for longer finds the account gone, and sees to the new token.
+    let lock = store.hold(&name, PATIENCE);
+    let (mut account, result) = take_out()?;
+    if let (Ok(_lock), Ok(journal)) = (lock, Journal::of(store, &name)) {
+        forget(store, &journal, &mut account);
+    }
+    Ok((account, result))
+}
+
+fn forget(store: &dyn Store, journal: &Journal, account: &mut Account) {
+    let Ok(mut chains) = journal.read() else {
+        return;
+    };
+    let Some(index) = journal::find(&chains, account, &store.locator()) else {
+        return;
+    };
+    let left = store.read().ok().flatten().unwrap_or_default().accounts;
+    let chain = match left.iter().any(|it| chains[index].has(&it.tokens.refresh)) {
+        true => chains[index].clone(),
+        false => chains.remove(index),
+    };
+    if let Some(pending) = chain.pending
+        && (pending.account.tokens).follow(&account.tokens, &pending.consumed)
+    {
+        *account = pending.account;
+    }
+    // What can't be taken away now is told by the doctor.
+    let _ = journal.keep(&chains);
+}
+
+impl<'a> Renewal<'a> {
+    /// Waits for the lock; hands the account out as the store has it then.
+    pub(super) fn begin(store: &'a dyn Store, before: &Account) -> Result<(Self, Account), Error> {
+        let mut name = read_again(store, before)?.1;
+        loop {
+            let lock = store.hold(&name, PATIENCE)?;
+            let (account, name_now) = read_again(store, before)?;
+            if name_now == name {
+                let renewal = Self {
+                    store,
+                    journal: Journal::of(store, &name)?,
+                    name,
+                    mirror: Mirror::of_person(store),
+                    _lock: lock,
+                };
+                return Ok((renewal, account));
+            }
+            name = name_now;
+        }
+    }
+
+    /// Whether the lock is still the account's, after what was learned of it.
+    pub(super) fn is_of(&self, account: &Account) -> Result<bool, Error> {
+        Ok(read_again(self.store, account)?.1 == self.name)
+    }
+
+    /// Brings to its end what a process before this one could not: takes over tokens that were not
+    /// committed, if they are later than those that the store has, and puts them where the used-up
+    /// ones still are.
+    pub(super) fn settle(&self, account: Account) -> Result<(Account, Vec<String>), Error> {
+        let (chains, index) = self.chains(&account)?;
+        let Some(Pending {
+            mut consumed,
+            account: renewed,
+        }) = chains[index].pending.clone()
+        else {
+            return Ok((account, Vec::new()));
+        };
+        let account = if renewed.tokens.follow(&account.tokens, &consumed) {
+            let shared = self.mirror.holders(&consumed);
+            if !consumed.contains(&account.tokens.refresh) {
+                consumed.push(account.tokens.refresh.clone());
+            }
+            self.put(&account, &consumed, &renewed, &shared)?
+        } else {
+            account
+        };
+        let notes = self.write_through(consumed, &account, chains, index);
+        Ok((account, notes))
+    }
+
+    /// Takes over what was renewed elsewhere: by a client that shares the chain, or for another
+    /// store.
+    pub(super) fn adopt(&self, account: Account) -> Result<Account, Error> {
+        let (mut chains, index) = self.chains(&account)?;
+        let chain = &chains[index];
+        let is_used = chain.has_used(&account.tokens.refresh);
+        let shares = |other: &Other| {
+            let later = other.order == Some(Ordering::Greater);
+            is_used || (later && account.shared_with.contains(other.client))
+        };
+        let mut others = self.mirror.others(&account);
+        others.retain(|other| !chain.has_used(&other.login.tokens.refresh) && shares(other));
+        let (login, client) = match latest(others) {
+            Some(other) => (other.login, Some(other.client)),
+            None if is_used && chain.store != self.here() => {
+                match self.renewed_elsewhere(&account, chain)? {
+                    Some(login) => (login, None),
+                    None => return Ok(account),
+                }
+            }
+            None => return Ok(account),
+        };
+        let replaced = [account.tokens.refresh.clone()];
+        let adopted = self.put(&account, &replaced, &login, client.as_slice())?;
+        chains[index].go_on(&adopted.tokens.refresh);
+        self.keep_as(chains, index, &adopted);
+        Ok(adopted)
+    }
+
+    /// The login of the account in the store that has the chain's last token.
+    fn renewed_elsewhere(
+        &self,
+        account: &Account,
+        chain: &Chain,
+    ) -> Result<Option<Account>, Error> {
+        let other = store::open(Locator::File(PathBuf::from(&chain.store)), |_| ());
+        let accounts = match other.read() {
+            Ok(document) => document.unwrap_or_default().accounts,
+            // It has it, and nobody can tell what it is.
+            Err(_) => {
+                return Err(Error::UsedUp {
+                    name: account.name().to_owned(),
+                    by: chain.store.clone(),
+                });
+            }
+        };
+        let is_next = |it: &Account| {
+            let token = &it.tokens.refresh;
+            chain.has(token) && !chain.has_used(token)
+        };
+        let is_another =
+            |it: &Account| identity::same(it, account) && !chain.has_used(&it.tokens.refresh);
+        let next = accounts.iter().find(|it| is_next(it));
+        Ok(next
+            .or_else(|| accounts.iter().find(|it| is_another(it)))
+            .cloned())
+    }
+
+    /// The issuer's code, if it is known that the login is dead.
+    pub(super) fn known_dead(&self, account: &Account) -> Result<Option<String>, Error> {
+        if let Some(dead) = &account.login_required {
+            return Ok(Some(dead.code.clone()));
+        }
+        let (chains, index) = self.chains(account)?;
+        Ok(chains[index].dead.clone())
+    }
+
+    /// Takes over another login of a dead account, from a client's file.
+    ///
+    /// # Errors
+    /// When there is none: the account needs a new login.
+    pub(super) fn rescue(&self, account: Account, code: String) -> Result<Account, Error> {
+        let (mut chains, index) = self.chains(&account)?;
+        let mut others = self.mirror.others(&account);
+        others.retain(|other| {
+            let is_used = chains[index].has_used(&other.login.tokens.refresh);
+            !is_used && other.order != Some(Ordering::Less)
+        });
+        let Some(other) = latest(others) else {
+            return Err(dead_login(self.store, &account, code));
+        };
+        let replaced = [account.tokens.refresh.clone()];
+        let rescued = self.put(&account, &replaced, &other.login, &[other.client])?;
+        chains[index].go_on(&rescued.tokens.refresh);
+        self.keep_as(chains, index, &rescued);
+        Ok(rescued)
+    }
+
+    /// Presents the refresh token and commits what comes back.
+    pub(super) fn ask(
+        &self,
+        issuer: &Issuer,
+        account: &Account,
+        clock: Clock,
+    ) -> Result<Refreshed, Error> {
+        let _shield = Shield::raise();
+        let (mut chains, index) = self.chains(account)?;
+        refuse_too_soon(account, chains[index].asked, clock.now())?;
+        let mut consumed = chains[index].left();
+        consumed.push(account.tokens.refresh.clone());
+        let shared = self.mirror.holders(&consumed);
+        chains[index].store = self.here();
+        chains[index].asked = Some(Asked::again(chains[index].asked, clock.now()));
+        // Without room for new tokens none are asked for; and whoever comes after a process that
+        // is killed now knows that the token was presented.
+        let mut room = self.journal.make_room(&chains).map_err(|source| {
+            let path = self.journal.locator().as_os_str().into();
+            store::Error::Io { path, source }
+        })?;
+        let mut renewed = account.clone();
+        let asked = issuer.refresh(&account.tokens.refresh);
+        let given = asked.and_then(|grant| grant.renew(&mut renewed, clock.now()));
+        if let Err(error) = given {
+            let has_new = renewed.tokens != account.tokens;
+            if !has_new {
+                return self.refused(account, error, chains, index, clock);
+            }
+        }
+        chains[index].go_on(&renewed.tokens.refresh);
+        chains[index].pending = Some(Pending {
+            consumed: consumed.clone(),
+            account: renewed.clone(),
+        });
+        let put_aside = room.fill(&chains);
+        let committed = match self.put(account, &consumed, &renewed, &shared) {
+            Ok(committed) => committed,
+            Err(Error::Store(source)) => {
+                return Err(self.uncommitted(account, put_aside, source));
+            }
+            Err(error) => {
+                self.abandon(issuer, &consumed, &renewed);
+                chains.remove(index);
+                let _ = self.journal.keep(&chains);
+                return Err(error);
+            }
+        };
+        let notes = self.write_through(consumed, &committed, chains, index);
+        if renewed.tokens.access.is_none() {
+            return Err(Error::Issuer {
+                name: account.name().to_owned(),
+                source: issuer::WITHOUT_TOKENS,
+            });
+        }
+        let how = match committed.tokens.refresh == renewed.tokens.refresh {
+            true => How::Renewed,
+            // Somebody logged in again while the issuer was asked.
+            false => How::Adopted,
+        };
+        Ok(Refreshed {
+            account: committed,
+            how,
+            notes,
+        })
+    }
+
+    fn uncommitted(
+        &self,
+        account: &Account,
+        put_aside: std::io::Result<()>,
+        source: store::Error,
+    ) -> Error {
+        let name = account.name().to_owned();
+        match put_aside {
+            Ok(()) => Error::Uncommitted {
+                name,
+                place: self.journal.locator(),
+                source,
+            },
+            Err(source) => Error::Lost {
+                name,
+                store: store::named(self.store),
+                source,
+            },
+        }
+    }
+
+    /// New tokens of an account that was taken out meanwhile: whoever else has the login goes on
+    /// with them, and where nobody has, it ends.
+    fn abandon(&self, issuer: &Issuer, consumed: &[RefreshToken], renewed: &Account) {
+        for token in consumed {
+            let _ = self.mirror.write_through(token, renewed);
+        }
+        let token = &renewed.tokens.refresh;
+        let now = Mirror::of_person(self.store);
+        if now.holders(std::slice::from_ref(token)).is_empty() {
+            // Nothing is left to be done where it can't be told.
+            let _ = issuer.revoke(token);
+        }
+    }
+
+    /// Puts the tokens of a login in the place of used-up ones, on every account that has one of
+    /// those; hands out what this account is then. `shared` are the clients that have the chain.
+    fn put(
+        &self,
+        account: &Account,
+        consumed: &[RefreshToken],
+        login: &Account,
+        shared: &[&str],
+    ) -> Result<Account, Error> {
+        let put = store::update(self.store, Absent::Refuse, |document| {
+            let index = Handle::from(account).find(&document.accounts);
+            for kept in &mut document.accounts {
+                if consumed.contains(&kept.tokens.refresh) {
+                    kept.tokens.replace(login.tokens.clone());
+                    kept.login_required = None;
+                    let clients = shared.iter().map(|&client| client.to_owned());
+                    kept.shared_with.extend(clients);
+                    identity::learn_owner(kept);
+                }
+            }
+            Some(document.accounts[index?].clone())
+        })?;
+        put.ok_or_else(|| gone(account))
+    }
+
+    /// Puts an account's tokens where the used-up ones still are, and keeps a note of where that
+    /// failed. Notes for the person say so.
+    fn write_through(
+        &self,
+        consumed: Vec<RefreshToken>,
+        account: &Account,
+        mut chains: Vec<Chain>,
+        index: usize,
+    ) -> Vec<String> {
+        let mut left = Vec::new();
+        let mut notes: Vec<String> = Vec::new();
+        for token in consumed {
+            let failures = self.mirror.write_through(&token, account);
+            if !failures.is_empty() {
+                left.push(token);
+            }
+            for failure in failures {
+                if !notes.contains(&failure) {
+                    notes.push(failure);
+                }
+            }
+        }
+        chains[index].go_on(&account.tokens.refresh);
+        chains[index].pending = (!left.is_empty()).then(|| Pending {
+            consumed: left,
+            account: account.clone(),
+        });
+        self.keep_as(chains, index, account);
+        notes
+    }
+
+    /// Keeps the chains, that of the account where its lock is now: it may have learned its ids.
+    /// What can't be written stays as it was, which is more than is left to do.
+    fn keep_as(&self, mut chains: Vec<Chain>, index: usize, account: &Account) {
+        chains[index].store = self.here();
+        if let Some(there) = self.moved(account) {
+            let chain = chains[index].clone();
+            let moved = there.read().is_ok_and(|mut others| {
+                others.retain(|other| other.head != chain.head);
+                others.push(chain);
+                there.keep(&others).is_ok()
+            });
+            if moved {
+                chains.remove(index);
+            }
+        }
+        let _ = self.journal.keep(&chains);
+    }
+
+    /// Where the account's journal is from now on, if that is not here.
+    fn moved(&self, account: &Account) -> Option<Journal> {
+        let (_, name) = read_again(self.store, account).ok()?;
+        let journal = Journal::of(self.store, &name).ok()?;
+        (name != self.name).then_some(journal)
+    }
+
+    /// The chains of the login, and which of them is the account's.
+    fn chains(&self, account: &Account) -> Result<(Vec<Chain>, usize), Error> {
+        let mut chains = self.journal.read()?;
+        let at = self.store.locator();
+        let index = journal::find(&chains, account, &at).unwrap_or_else(|| {
+            chains.push(Chain::of(account, &at));
+            chains.len() - 1
+        });
+        Ok((chains, index))
+    }
+
+    fn here(&self) -> String {
+        self.store.locator().absolute().to_string()
+    }
+
+    /// What follows from an answer without tokens, or from none.
+    fn refused(
+        &self,
+        account: &Account,
+        error: issuer::Error,
+        mut chains: Vec<Chain>,
+        index: usize,
+        clock: Clock,
+    ) -> Result<Refreshed, Error> {
+        match error {
+            issuer::Error::Dead { code } => {
+                chains[index].asked = None;
+                chains[index].dead = (!self.store.keeps_all()).then(|| code.clone());
+                let _ = self.journal.keep(&chains);
+                self.note_dead(account, code, clock)
+            }
+            source => {
+                if let Some(asked) = &mut chains[index].asked {
+                    asked.answered = !source.may_have_used_it();
+                }
+                let _ = self.journal.keep(&chains);
+                Err(Error::Issuer {
+                    name: account.name().to_owned(),
+                    source,
+                })
+            }
+        }
+    }
+
+    /// Notes that a login is dead, unless somebody logged in again while the issuer was asked.
+    fn note_dead(&self, account: &Account, code: String, clock: Clock) -> Result<Refreshed, Error> {
+        let dead = LoginRequired {
+            code,
+            at: clock.now(),
+            extra: Extra::new(),
+        };
+        let kept = store::update(self.store, Absent::Refuse, |document| {
+            let index = Handle::from(account).find(&document.accounts);
+            for kept in &mut document.accounts {
+                if kept.tokens.refresh == account.tokens.refresh {
+                    kept.login_required = Some(dead.clone());
+                }
+            }
+            Some(document.accounts[index?].clone())
+        })?;
+        let kept = kept.ok_or_else(|| gone(account))?;
+        match &kept.login_required {
+            Some(dead) => Err(dead_login(self.store, &kept, dead.code.clone())),
+            None => Ok(Refreshed {
+                account: kept,
+                how: How::Adopted,
+                notes: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// An issuer that failed is left alone for a while, and so is one of which nobody knows whether it
+/// used the token up.
+fn refuse_too_soon(account: &Account, asked: Option<Asked>, now: UnixMillis) -> Result<(), Error> {
+    let Some(asked) = asked.filter(|asked| asked.at <= now.plus(WRONG_CLOCK)) else {
+        return Ok(());
+    };
+    let wait = asked.wait_until().since(now);
+    if wait.is_zero() {
+        return Ok(());
+    }
+    Err(Error::BackingOff {
+        name: account.name().to_owned(),
+        at: asked.at,
+        answered: asked.answered,
+        wait,
+    })
+}
+
+fn latest(others: Vec<Other>) -> Option<Other> {
+    let latest = |other: &Other| other.login.tokens.expires_at;
+    others.into_iter().max_by_key(latest)
+}
+
+/// The account as the store has it now, and the name of its lock.
+fn read_again(store: &dyn Store, before: &Account) -> Result<(Account, String), Error> {
+    let accounts = store.read()?.ok_or_else(|| gone(before))?.accounts;
+    let index = Handle::from(before)
+        .find(&accounts)
+        .ok_or_else(|| gone(before))?;
+    let name = lock_name(&accounts, &accounts[index]);
+    accounts
+        .into_iter()
+        .nth(index)
+        .map(|account| (account, name))
+        .ok_or_else(|| gone(before))
+}
+
+/// The lock of a login, wherever its token stands: by whose it is, or where that is not known, by
+/// the token. A token that two accounts have is used once, so the first of them says whose it is.
+fn lock_name(accounts: &[Account], account: &Account) -> String {
+    let holds_it = |it: &&Account| it.tokens.refresh == account.tokens.refresh;
+    let first = accounts.iter().find(holds_it).unwrap_or(account);
+    let ids = (&first.chatgpt_account_id, &first.chatgpt_user_id);
+    let key = match ids {
+        (Some(account), Some(user)) => {
+            fingerprint(&[AccountId::as_str(account), UserId::as_str(user)])
+        }
+        _ => fingerprint(&[first.tokens.refresh.expose()]),
+    };
+    format!("refresh-{key:016x}")
+}
