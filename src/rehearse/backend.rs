@@ -3,14 +3,14 @@
 //! What a request to the model comes to is `responses`', how usage is told is `usage`'s.
 
 use super::account::PretendAccount;
+use super::entitled::{asker, etag};
 use super::grant::Bearer;
 use super::outcome::{Outcome, not_found};
 use super::refused::{expired, invalidated, wrong_region, wrong_workspace};
-use super::reply::Field;
 use super::request::ModelRequest;
 use super::responses;
 use super::seen::Seen;
-use super::strict::{self, Asker};
+use super::strict;
 use super::world::World;
 use super::{socket, usage};
 use http::header::{HeaderName, HeaderValue, UPGRADE};
@@ -137,22 +137,6 @@ fn model_json(model: &str, priority: usize) -> Value {
         "input_modalities": ["text", "image"],
         "prefer_websockets": true,
     })
-}
-
-/// The account as what is strict looks at it. Its key is its workspace's.
-pub(super) fn asker(account: &PretendAccount) -> Asker<'_> {
-    Asker {
-        org: &account.account_id,
-        plan: &account.plan,
-        models: account.models.as_deref(),
-        lite: account.lite,
-    }
-}
-
-/// `x-models-etag`, on which Codex asks for the models anew when it changes.
-pub(super) fn etag(account: &PretendAccount) -> Option<Field> {
-    let value = HeaderValue::try_from(strict::etag(&asker(account))).ok()?;
-    Some((HeaderName::from_static("x-models-etag"), value))
 }
 
 /// Codex asks this before its first turn and wants to find its account in the answer.

@@ -3,29 +3,18 @@
 //! Turns an [`Answer`] into an [`Outcome`] and decides nothing: whose turn it is was settled before. How a limit looks is
 //! `limits`', how another refusal looks is `refused`'s, how a stream goes wrong is `streams`'.
 
-use super::account::{Credits, Windows};
 use super::answer::{Answer, Progress};
 use super::limits::Limit;
 use super::outcome::{Outcome, Pieces};
+use super::refused;
 use super::reply::{End, Field, Reply};
-use super::streams;
+use super::scene::Scene;
+use super::streams::{self, Broken};
 use super::style::Style;
-use super::{refused, streams::Broken};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use std::time::{Duration, SystemTime};
-
-/// What an answer is written with.
-pub(super) struct Scene {
-    pub(super) plan: String,
-    pub(super) windows: Windows,
-    pub(super) credits: Credits,
-    pub(super) model: String,
-    /// Tells this request's ids from those of others.
-    pub(super) serial: u64,
-    pub(super) now: SystemTime,
-}
+use std::time::Duration;
 
 /// What `answer` comes to. `good` carries the request out and says what is said when all is well, with the text asked for.
 pub(super) fn render(

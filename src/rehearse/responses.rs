@@ -5,14 +5,15 @@
 
 use super::account::{PretendAccount, Standing};
 use super::answer::Answer;
-use super::backend::{asker, etag};
+use super::entitled::{asker, etag};
 use super::events::Events;
 use super::headers::usage_headers;
 use super::model::{self, Setting};
 use super::outcome::Outcome;
-use super::render::{Scene, render};
+use super::render::render;
 use super::reply::Field;
 use super::request::{ModelRequest, Way};
+use super::scene::Scene;
 use super::script::{Blobs, Delivery, Foreign};
 use super::seen::Refused;
 use super::streams::rate_limits;

@@ -1,12 +1,15 @@
 //! How a stream goes wrong: with a limit in it, with another failure, or with less than it should have.
 
+use super::account::{Window, Windows};
 use super::answer::Progress;
+use super::clock::unix_seconds;
 use super::events::{Events, shortened};
 use super::headers::usage_headers;
 use super::limits::Limit;
 use super::outcome::{Outcome, Pieces};
 use super::refused::{AT_CAPACITY, CYBER, OVERLOADED, TOO_LONG, object, unsupported};
 use super::reply::End;
+use super::scene::Scene;
 use super::style::Style;
 use serde_json::{Map, Value, json};
 
@@ -117,13 +120,13 @@ impl Broken<'_> {
 }
 
 /// `codex.rate_limits`, which tells of usage inside of a stream (PROTOCOL §4).
-pub(super) fn rate_limits(scene: &super::render::Scene, windows: super::account::Windows) -> Value {
-    let window = |window: Option<super::account::Window>| {
+pub(super) fn rate_limits(scene: &Scene, windows: Windows) -> Value {
+    let window = |window: Option<Window>| {
         window.map(|window| {
             json!({
                 "used_percent": window.used_percent,
                 "window_minutes": window.minutes,
-                "reset_at": super::clock::unix_seconds(window.resets_at),
+                "reset_at": unix_seconds(window.resets_at),
             })
         })
     };

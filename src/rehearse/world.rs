@@ -4,7 +4,7 @@
 
 use super::account::{Credits, Windows};
 use super::grant::Grants;
-use super::render::Scene;
+use super::scene::Scene;
 use super::script::Script;
 use std::time::SystemTime;
 
