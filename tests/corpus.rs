@@ -20,6 +20,11 @@ fn the_response_reader() {
 }
 
 #[test]
+fn the_message_reader() {
+    replay(readers::message, "fuzz/corpus/message", 10);
+}
+
+#[test]
 fn the_store_reader() {
     replay(readers::store, "fuzz/corpus/store", 20);
 }

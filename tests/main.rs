@@ -14,7 +14,6 @@ mod accounts_watch;
 mod codex;
 mod codex_socket;
 mod corpus;
-mod e2e;
 #[cfg(target_os = "linux")]
 mod faults;
 mod hold;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use codex_accounts::rehearse::{Answer, Script, Standing};
+use codex_accounts::rehearse::{Answer, Script, Standing, Style};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -250,10 +250,7 @@ fn what_was_flagged_is_asked_of_nobody_else() {
 fn of_three_hundred_limited_accounts_sixteen_are_asked_at_once() {
     let mut script = Script::with_accounts(20);
     for account in &mut script.accounts {
-        account.limit(
-            Duration::from_secs(3600),
-            codex_accounts::rehearse::Style::UsageLimit,
-        );
+        account.limit(Duration::from_secs(3600), Style::UsageLimit);
     }
     let setting = Setting::new(script, &[]);
     let got = setting.ask();
@@ -299,4 +296,44 @@ fn a_stream_that_lives_is_not_taken_for_dead() {
         got.body
     );
     assert_eq!(setting.asked().len(), 1);
+}
+
+#[test]
+fn a_model_that_one_account_lacks_is_asked_of_the_next_and_that_is_remembered() {
+    let setting = answering(2, 1, &Style::ModelUnsupported.into());
+    for _ in 0..2 {
+        let got = setting.ask();
+        assert!(got.body.contains("answered by two@"), "{}", got.body);
+    }
+    assert_eq!(setting.asked(), [Some(0), Some(1), Some(1)]);
+    let store = setting.store();
+    let limits = store["accounts"][0]["limits"].as_object().expect("marks");
+    assert!(
+        limits.keys().all(|scope| scope.starts_with("model:")),
+        "{limits:?}"
+    );
+    assert!(store["accounts"][1].get("limits").is_none());
+}
+
+#[test]
+fn a_model_that_all_lack_is_passed_on() {
+    let setting = answering(2, 2, &Style::ModelUnsupported.into());
+    let got = setting.ask();
+    assert_eq!(got.status, StatusCode::BAD_REQUEST);
+    assert!(got.body.contains("not supported"), "{}", got.body);
+    assert_eq!(setting.asked(), [Some(0), Some(1)]);
+}
+
+#[test]
+fn an_account_whose_fresh_token_is_refused_is_left_alone() {
+    let mut script = Script::with_accounts(2);
+    script.accounts[0].standing = Standing::Always(Style::Expired.into());
+    let setting = Setting::new(script, &["--strategy", "least-used"]);
+    for _ in 0..3 {
+        let got = setting.ask();
+        assert!(got.body.contains("answered by two@"), "{}", got.body);
+    }
+    let asked = setting.asked();
+    assert_eq!(asked, [Some(0), Some(0), Some(1), Some(1), Some(1)]);
+    assert_eq!(setting.exchanges(), 1, "and not renewed for each request");
 }

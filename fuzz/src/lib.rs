@@ -1,16 +1,19 @@
 //! What must hold of each reader, whatever bytes it gets. The fuzz targets try new bytes; the tests
 //! of the main package (`tests/corpus.rs`) try the ones in `corpus/` every time.
 //!
-//! `cargo fuzz run token`, `response` or `store` in this folder's parent looks for more.
+//! `cargo fuzz run token`, `response`, `message` or `store` in this folder's parent looks for more.
 
 use codex_accounts::account::handle::Handle;
 use codex_accounts::account::limit::{LONGEST_WINDOW, Limit, Verdict};
 use codex_accounts::account::observation::{Asking, Observation};
 use codex_accounts::account::secret::RefreshToken;
+use codex_accounts::account::stream::Event;
 use codex_accounts::account::time::UnixMillis;
 use codex_accounts::account::{Account, response, token};
+use codex_accounts::proxy::socket::message::Create;
 use codex_accounts::store::Document;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 /// The moment at which responses are read.
 const NOW: UnixMillis = UnixMillis::from_secs(1_777_922_696);
@@ -55,6 +58,27 @@ pub fn response(bytes: &[u8]) {
     }
     let document = Document::of(vec![account]);
     assert!(Document::parse(&document.to_bytes()) == Ok(document));
+}
+
+/// What is cut out of a message of a WebSocket is the state of its turn, and nothing else.
+pub fn message(bytes: &[u8]) {
+    const TURN_STATE: &str = "x-codex-turn-state";
+    let _ = Event::of_message(bytes);
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Some(create) = Create::read(&text.into()) else {
+        return;
+    };
+    let cut = create.without_turn_state();
+    if cut.as_str() == text {
+        return;
+    }
+    let mut before: Value = serde_json::from_str(text).expect("what was cut could be read");
+    let after: Value = serde_json::from_str(&cut).expect("what was cut can be read");
+    let metadata = before["client_metadata"].as_object_mut();
+    metadata.expect("metadata").remove(TURN_STATE);
+    assert!(before == after);
 }
 
 /// A document that can be read stays what it is when it is written and read again.

@@ -312,6 +312,8 @@ impl Exchange {
                 Step::Refresh => match relay.pool.with_other_token(&account).await {
                     Ok(fresh) => {
                         account = fresh;
+                        // What is said now is said of this token.
+                        self.chosen_at = relay.pool.now();
                         continue;
                     }
                     Err(_) => step = self.tries.leave(),
@@ -424,11 +426,13 @@ impl Exchange {
 
     fn observation<A>(&self, attempt: &Attempt<A>) -> Option<Observation> {
         let judged = attempt.asked.as_ref().ok()?;
-        // That a login is dead only the issuer can say, and a refused token was renewed already.
-        let no_proof = matches!(
-            judged.reading.verdict,
-            Verdict::LoginRequired { .. } | Verdict::Unauthorized { .. }
-        );
+        // That a login is dead only the issuer can say; that a token is refused counts once it is a
+        // fresh one.
+        let no_proof = match judged.reading.verdict {
+            Verdict::LoginRequired { .. } => true,
+            Verdict::Unauthorized { .. } => !self.tries.has_fresh_token(),
+            _ => false,
+        };
         (!no_proof).then(|| Observation {
             asking: attempt.asking.clone(),
             reading: judged.reading.clone(),

@@ -89,6 +89,12 @@ impl Tries {
         self.refreshed = false;
     }
 
+    /// Whether the token of the present account was renewed for this request.
+    #[must_use]
+    pub const fn has_fresh_token(&self) -> bool {
+        self.refreshed
+    }
+
     /// Decides, and takes note of the decision.
     pub fn step(&mut self, verdict: &Verdict, now: UnixMillis) -> Step {
         match verdict {
