@@ -84,6 +84,28 @@ fn codex_survives_a_429_of_the_active_account() {
 }
 
 #[test]
+fn codex_goes_on_with_a_session_that_another_account_made() {
+    let mut home = Home::with_clients();
+    let mut script = Script::with_accounts(2);
+    // The output of the tool meets the limit.
+    script.accounts[0].limit_after(1, Duration::from_secs(3600), Style::UsageLimit);
+    let pretend = home.with_servers(script);
+    let asked = || -> Vec<_> {
+        let seen = pretend.seen().into_iter();
+        seen.filter(|seen| seen.asks_the_model())
+            .map(|seen| seen.account)
+            .collect()
+    };
+    let exec = EXEC.replace("codex-launch", "codex-launch --no-websocket");
+    answered(&home, &format!("{exec} '[run echo hi]'"));
+    let (one, two) = (Some(0), Some(1));
+    assert_eq!(asked(), [one, one, two, two]);
+    // Resumed, behind a relay that remembers nothing: its file has still what account one thought.
+    answered(&home, &format!("{exec} resume --last 'and now?'"));
+    assert_eq!(asked()[4..], [two, two]);
+}
+
+#[test]
 fn without_websockets_codex_asks_for_one_once_and_goes_on_by_http() {
     let (mut home, pretend) = first_limited();
     let exec = EXEC.replace("codex-launch", "codex-launch --no-websocket");
