@@ -401,7 +401,7 @@ fn import_reads_every_kind_of_login_file() {
        4  third  third@example.com   -     ready  1 Jan 00:00
        5  -      fourth@example.com  plus  ready  never
     --- stderr
-    codex-accounts: Codex CLI uses this login too: 'codex login' and 'codex logout' end it for both
+    codex-accounts: this login is Codex CLI's too: 'codex login' and 'codex logout' end it for both
     --- exit 0
     ");
 }

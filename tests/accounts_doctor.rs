@@ -91,8 +91,8 @@ fn doctor_names_what_mends_each_thing() {
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
     ok     lock         it can be had
-    note   login        1 personal is Codex CLI's too: its 'codex logout' ends it
-                        for both
+    note   login        1 personal is Codex CLI's too: 'codex login' and 'codex
+                        logout' end it for both
     wrong  login        3 old is logged out (refresh_token_reused)
                         $ codex-accounts add
     note   login        4 spare was not renewed for 40 days, and may be dead

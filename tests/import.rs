@@ -19,7 +19,7 @@ fn files_of_a_folder_that_should_hold_an_account_are_told() {
     insta::assert_snapshot!(home.sh("codex-accounts import logins"), @"
     added    0 acc-a, from 'logins/good.json'
     --- stderr
-    codex-accounts: 'logins/tokenless.json' is passed over: it has no refresh token
+    codex-accounts: 'logins/tokenless.json' is passed over: it is a login of CLIProxyAPI without a refresh token, so nothing could renew it
     codex-accounts: 'logins/torn.json' is passed over: not valid JSON at line 1, column 40
     --- exit 0
     ");

@@ -11,6 +11,7 @@ mod accounts_doctor;
 mod accounts_policy;
 mod accounts_view;
 mod accounts_watch;
+mod cmd;
 mod codex;
 mod codex_socket;
 mod corpus;

@@ -29,6 +29,7 @@ pub mod time;
 pub mod token;
 pub mod tokens;
 pub mod usage;
+pub mod utf8;
 mod wire;
 
 pub use extra::Extra;

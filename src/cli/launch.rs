@@ -15,8 +15,8 @@ use super::exit::{Code, Error};
 use super::proxy::{self, Rotation};
 use super::running_relay::RunningRelay;
 use super::shell::Shell;
-use crate::client::placeholder::Placeholder;
-use crate::client::wiring::{self, Relay};
+use crate::client::registry;
+use crate::client::wiring::{Borrowed, Relay};
 use crate::proxy::Proxy;
 use crate::proxy::log::Log;
 use crate::store;
@@ -122,11 +122,11 @@ impl Launch {
         };
         // In place before there is anything that must be taken back.
         let signals = Signals::take(runtime)?;
-        let wiring = wiring::wire(program, arguments, relay, shell.waiting())?;
-        if let Some(placeholder) = &wiring.placeholder {
+        let wiring = registry::wire(program, arguments, relay, shell.waiting())?;
+        if let Some(borrowed) = &wiring.borrowed {
             shell.note(&format!(
                 "an entry for openai stands in '{}' while this runs",
-                placeholder.path().display()
+                borrowed.path().display()
             ));
         }
         let status = signals.run(
@@ -136,7 +136,7 @@ impl Launch {
                 .args(arguments)
                 .envs(wiring.environment),
         );
-        let taken_back = wiring.placeholder.map(Placeholder::take_back);
+        let taken_back = wiring.borrowed.map(Borrowed::take_back);
         if let Some(Err(error)) = taken_back {
             // The status is the program's, all the same.
             let _ = shell.report(&error.into());

@@ -13,6 +13,7 @@ use super::typed::quoted;
 use crate::account::printable::printable;
 use crate::account::secret::Secret;
 use crate::account::time::UnixMillis;
+use crate::account::utf8::without_mark;
 use crate::account::{Account, select};
 use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
@@ -26,8 +27,6 @@ const CLOCK_SETTING: &str = "CODEX_ACCOUNTS_CLOCK";
 
 /// What comes after this much of an input is not read.
 pub const LARGEST_INPUT: usize = 64 << 20;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a command has around it.
 #[derive(Clone)]
@@ -213,10 +212,7 @@ impl Shell {
             let message = format!("the input is larger than {} MiB", LARGEST_INPUT >> 20);
             return Err(Error::new(Code::Malformed, message));
         }
-        if input.starts_with(BYTE_ORDER_MARK) {
-            input.drain(..BYTE_ORDER_MARK.len());
-        }
-        Ok(input)
+        Ok(without_mark(&input).to_vec())
     }
 
     /// Says on a terminal what is expected there.

@@ -7,7 +7,8 @@ use super::record::TokenRecord;
 use super::shell::Shell;
 use crate::account::Account;
 use crate::account::token;
-use crate::client::opencode::{self, NoLogin};
+use crate::client::contract::NoLogin;
+use crate::client::opencode;
 
 /// What `--help` says after the options.
 const MORE: &str = "\

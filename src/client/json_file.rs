@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::account::utf8::without_mark;
 use crate::store::{self, commit, read};
 
 /// A client may write in place and without a lock (PROTOCOL §5): what is half a file now is whole
@@ -50,7 +51,7 @@ impl JsonFile {
             let Some(bytes) = read else {
                 return Ok(None);
             };
-            match Text::parse(bytes) {
+            match Text::parse(&bytes) {
                 Ok(text) => return Ok(Some(text)),
                 Err(_) if tries < TRIES => thread::sleep(BETWEEN_TRIES),
                 Err(error) => return Err(self.error(error)),
@@ -83,7 +84,7 @@ impl JsonFile {
         let target = fs::canonicalize(&self.path)?;
         let permissions = fs::metadata(&target)?.permissions();
         commit::sweep(&target);
-        commit::replace(&target, text.text.as_bytes(), Some(permissions))
+        commit::replace(&target, text.written().as_bytes(), Some(permissions))
     }
 
     /// A failure that is about this file.
@@ -99,21 +100,34 @@ impl JsonFile {
 /// A text that is JSON, with the formatting and the order that its writer gave it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text {
+    /// Whether a byte order mark stands before it: some editors write one, and clients read past it.
+    marked: bool,
     text: String,
 }
 
 impl Text {
     /// Takes a text that is JSON. What is wrong with one that is not is told without quoting it.
-    fn parse(bytes: Vec<u8>) -> io::Result<Self> {
-        let text = String::from_utf8(bytes).map_err(|_| io::Error::other("not valid UTF-8"))?;
-        match serde_json::from_str::<&RawValue>(&text) {
-            Ok(_) => Ok(Self { text }),
+    fn parse(bytes: &[u8]) -> io::Result<Self> {
+        let bare = without_mark(bytes);
+        let marked = bare.len() < bytes.len();
+        let text = std::str::from_utf8(bare).map_err(|_| io::Error::other("not valid UTF-8"))?;
+        match serde_json::from_str::<&RawValue>(text) {
+            Ok(_) => Ok(Self {
+                marked,
+                text: text.to_owned(),
+            }),
             Err(error) => Err(io::Error::other(format!(
                 "not valid JSON at line {}, column {}",
                 error.line(),
                 error.column()
             ))),
         }
+    }
+
+    /// The text as it is in a file.
+    fn written(&self) -> String {
+        let mark = if self.marked { "\u{feff}" } else { "" };
+        format!("{mark}{}", self.text)
     }
 
     /// What it says.
@@ -220,8 +234,7 @@ mod tests {
     #[test]
     fn all_but_the_value_stays_byte_for_byte() {
         let mut text = Text::parse(
-            b"{ \"b\": 1,\n\t\"a\":{\"x\" : \"old\" , \"\\u0078y\":[ ]} , \"b2\":1.50}\r\n"
-                .to_vec(),
+            b"{ \"b\": 1,\n\t\"a\":{\"x\" : \"old\" , \"\\u0078y\":[ ]} , \"b2\":1.50}\r\n",
         )
         .unwrap();
         text.set(&["a", "x"], "n\"ew");
@@ -245,7 +258,7 @@ mod tests {
                 "{\n  \"b\": 1 ,\n  \"a\": {},\n  \"n\": [1]\n}\n",
             ),
         ] {
-            let mut text = Text::parse(before.into()).unwrap();
+            let mut text = Text::parse(before.as_bytes()).unwrap();
             text.put("n", "[1]");
             assert_eq!(text.text, during);
             assert_eq!(text.raw(&["n"]), Some("[1]"));
@@ -258,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_member_is_put_in_the_place_of_the_one_of_its_name() {
-        let mut text = Text::parse(br#"{ "n" : {"x": 1} , "a":2}"#.to_vec()).unwrap();
+        let mut text = Text::parse(br#"{ "n" : {"x": 1} , "a":2}"#).unwrap();
         text.put("n", "3");
         assert_eq!(text.text, r#"{ "n" : 3 , "a":2}"#);
     }
@@ -272,7 +285,7 @@ mod tests {
             (r#"{"\u006e":1}"#, "{}"),
             ("[1]", "[1]"),
         ] {
-            let mut text = Text::parse(before.into()).unwrap();
+            let mut text = Text::parse(before.as_bytes()).unwrap();
             text.remove("n");
             assert_eq!(text.text, after);
         }
@@ -280,9 +293,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_told_without_a_word_of_it() {
-        let error = Text::parse(b"{\"refresh\":\n\"canary\"".to_vec())
-            .err()
-            .unwrap();
+        let error = Text::parse(b"{\"refresh\":\n\"canary\"").err().unwrap();
         assert_eq!(error.to_string(), "not valid JSON at line 2, column 8");
     }
 }

@@ -2,202 +2,140 @@
 //! itself exports. They are told apart by their shape and read for the accounts in them; nothing
 //! here writes.
 
-use jiff::Timestamp;
 use serde_json::Value;
-use thiserror::Error;
 
-use super::codex;
-use super::opencode::{self, NoLogin};
-use crate::account::secret::{AccessToken, IdToken, RefreshToken};
-use crate::account::time::{self, UnixMillis};
+use super::contract::NoLogin;
+use super::exports;
+use super::registry::CLIENTS;
+use crate::account::secret::RefreshToken;
+use crate::account::utf8::without_mark;
 use crate::account::{Account, AccountId, identity, token};
-use crate::store::{self, Document, format, lock::Waiting};
+use crate::store::Document;
 
-/// Why a text holds no login. It is never quoted: it is full of secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Error {
-    /// It is neither JSON nor the packed form.
-    #[error("not valid JSON at line {line}, column {column}")]
-    NotJson {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-    /// It is JSON of another kind.
-    #[error("it is no login file that is known here")]
-    OtherShape,
-    /// It has accounts, but no tokens.
-    #[error("it has no refresh tokens: it was exported without --with-secrets")]
-    WithoutSecrets,
-    /// Codex CLI is logged in by an API key, or not at all.
-    #[error("it has no ChatGPT login, only an API key or nothing")]
-    NoChatGpt,
-    /// See [`NoLogin`].
-    #[error(transparent)]
-    Opencode(#[from] NoLogin),
-    /// See [`format::Error`].
-    #[error(transparent)]
-    Store(#[from] format::Error),
-    /// See [`token::Error`].
-    #[error(transparent)]
-    Token(#[from] token::Error),
-}
-
-/// The clients whose login file holds this very token: they are logged out when it is revoked.
-///
-/// # Errors
-/// When there is no home directory.
-pub fn holders(token: &RefreshToken, waiting: Waiting) -> Result<Vec<&'static str>, store::Error> {
-    let mut holders = Vec::new();
-    for file in super::login_files(waiting)? {
-        // What can't be read holds nothing that anybody can use.
-        let logins = file.logins().unwrap_or_default();
-        if logins.iter().any(|login| login.tokens.refresh == *token) {
-            holders.push(file.client());
-        }
-    }
-    Ok(holders)
+/// What a login file holds.
+#[derive(Debug, Default, PartialEq)]
+pub struct Logins {
+    /// The accounts that can be refreshed.
+    pub accounts: Vec<Account>,
+    /// Why others in it are no use, one for each.
+    pub passed_over: Vec<NoLogin>,
 }
 
 /// The accounts in a login file of any kind, with what their tokens say about their owners.
 ///
 /// # Errors
-/// When it holds no login.
-pub fn read(text: &[u8]) -> Result<Vec<Account>, Error> {
-    let mut accounts = match text.trim_ascii_start() {
+/// When it holds none that could be used.
+pub fn read(text: &[u8]) -> Result<Logins, NoLogin> {
+    let text = without_mark(text);
+    let mut logins = match text.trim_ascii_start() {
         [b'{' | b'[', ..] => read_json(text)?,
-        _ => {
-            let text = std::str::from_utf8(text).map_err(|_| Error::OtherShape)?;
-            token::decode(text)?
-                .into_iter()
-                .map(Account::from)
-                .collect()
-        }
+        _ => read_packed(text)?,
     };
-    for account in &mut accounts {
+    for account in &mut logins.accounts {
         identity::learn_owner(account);
         let expiry = account.tokens.expires_at;
         account.tokens.expires_at = expiry.or_else(|| account.tokens.claims().expires_at);
     }
-    Ok(accounts)
+    Ok(logins)
 }
 
-fn read_json(text: &[u8]) -> Result<Vec<Account>, Error> {
+fn read_packed(text: &[u8]) -> Result<Logins, NoLogin> {
+    let text = std::str::from_utf8(text).map_err(|_| NoLogin::OtherShape)?;
+    let entries = token::decode(text)?.into_iter();
+    Ok(Logins {
+        accounts: entries.map(Account::from).collect(),
+        passed_over: Vec::new(),
+    })
+}
+
+/// One value, a list of them, or one after the other: a file of many accounts is each of these
+/// somewhere.
+fn read_json(text: &[u8]) -> Result<Logins, NoLogin> {
     let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_slice(text)
         .into_iter()
         .collect();
-    let values = values.map_err(|error| Error::NotJson {
+    let values = values.map_err(|error| NoLogin::NotJson {
         line: error.line(),
         column: error.column(),
     })?;
     match values.as_slice() {
         [one] if one.get("accounts").is_some() => read_store(text, one),
-        [one] if one.get("tokens").is_some() || one.get("OPENAI_API_KEY").is_some() => {
-            read_codex(one)
-        }
-        [one] if one["type"] == "codex" => Ok(vec![read_cliproxy(one)?]),
-        [one] if one.get("refreshToken").is_none() && one.is_object() => read_opencode(one),
-        [Value::Array(records)] => records.iter().map(read_record).collect(),
-        records => records.iter().map(read_record).collect(),
+        [Value::Array(list)] => gather(list, read_one),
+        several => gather(several, read_one),
     }
 }
 
-/// A store: ours, that of the plugin proposal, or that of the multi-account plugins, whose version
-/// 1 has our version and their names.
-fn read_store(text: &[u8], store: &Value) -> Result<Vec<Account>, Error> {
-    let accounts = store["accounts"].as_array().ok_or(Error::OtherShape)?;
+/// The accounts of all these values. Those that are no use do not keep the others out.
+fn gather(
+    values: &[Value],
+    read: impl Fn(&Value) -> Result<Vec<Account>, NoLogin>,
+) -> Result<Logins, NoLogin> {
+    let mut logins = Logins::default();
+    for value in values {
+        match read(value) {
+            Ok(accounts) => logins.accounts.extend(accounts),
+            Err(NoLogin::OtherShape) => return Err(NoLogin::OtherShape),
+            Err(why) => logins.passed_over.push(why),
+        }
+    }
+    match logins.passed_over.first() {
+        Some(why) if logins.accounts.is_empty() => Err(why.clone()),
+        _ => Ok(logins),
+    }
+}
+
+fn read_one(value: &Value) -> Result<Vec<Account>, NoLogin> {
+    if value.get("refreshToken").is_some() {
+        return read_record(value).map(|account| vec![account]);
+    }
+    if exports::is_cliproxy(value) {
+        return exports::cliproxy(value).map(|account| vec![account]);
+    }
+    let client = CLIENTS.iter().find(|client| client.recognises(value));
+    client.ok_or(NoLogin::OtherShape)?.accounts(value)
+}
+
+/// A store: ours, that of the plugin proposal, that of the multi-account plugins, whose version 1 has
+/// our version and their names, or what another manager exports.
+fn read_store(text: &[u8], store: &Value) -> Result<Logins, NoLogin> {
+    let accounts = store["accounts"].as_array().ok_or(NoLogin::OtherShape)?;
     let has = |name: &str| accounts.iter().any(|account| account.get(name).is_some());
     if !accounts.is_empty() && !has("refreshToken") {
-        return Err(Error::WithoutSecrets);
+        return match accounts.iter().any(exports::is_managed) {
+            true => gather(accounts, |it| exports::managed(it).map(|it| vec![it])),
+            false => Err(NoLogin::WithoutSecrets),
+        };
     }
     if store["version"] == 3 || has("accountId") {
-        return accounts.iter().map(read_plugin).collect();
+        return gather(accounts, |it| exports::of_plugin(it).map(|it| vec![it]));
     }
-    Ok(Document::parse(text)?.accounts)
-}
-
-fn read_opencode(auth: &Value) -> Result<Vec<Account>, Error> {
-    // Anything that is an object would else be called a file of opencode's without a login.
-    let is_entry = |value: &Value| value.get("type").is_some();
-    let entries = auth.as_object().filter(|it| it.values().any(is_entry));
-    entries.ok_or(Error::OtherShape)?;
-    Ok(opencode::accounts(auth)?)
+    Ok(Logins {
+        accounts: Document::parse(text)?.accounts,
+        passed_over: Vec::new(),
+    })
 }
 
 /// A record, as `codex-token-decode` prints it.
-fn read_record(record: &Value) -> Result<Account, Error> {
-    let mut account = named(record, "refreshToken")?;
-    account.chatgpt_account_id = text(record, "chatgptAccountId").map(AccountId::new);
+fn read_record(record: &Value) -> Result<Account, NoLogin> {
+    let text = |name: &str| record[name].as_str().filter(|it| !it.trim().is_empty());
+    let token = text("refreshToken").ok_or(NoLogin::OtherShape)?;
+    let mut account = Account::new(RefreshToken::new(token));
+    account.chatgpt_account_id = text("chatgptAccountId").map(AccountId::new);
     Ok(account)
-}
-
-/// An account of the multi-account plugins. Their limits are left behind: the first answer says
-/// how things are.
-fn read_plugin(record: &Value) -> Result<Account, Error> {
-    let mut account = named(record, "refreshToken")?;
-    account.chatgpt_account_id = text(record, "accountId")
-        .or_else(|| text(record, "chatgptAccountId"))
-        .map(AccountId::new);
-    account.email = text(record, "email").map(str::to_owned);
-    account.label = text(record, "accountLabel").map(str::to_owned);
-    account.tokens.access = text(record, "accessToken").map(AccessToken::new);
-    account.enabled = record["enabled"] != false;
-    account.added_at = millis(record, "addedAt");
-    account.last_used = millis(record, "lastUsed");
-    account.tokens.expires_at = millis(record, "expiresAt");
-    Ok(account)
-}
-
-/// Codex CLI's `auth.json`.
-fn read_codex(auth: &Value) -> Result<Vec<Account>, Error> {
-    let mut account = codex::account(auth).ok_or(Error::NoChatGpt)?;
-    account.tokens.refreshed_at = moment(auth, "last_refresh");
-    Ok(vec![account])
-}
-
-/// CLIProxyAPI's file of one account.
-fn read_cliproxy(record: &Value) -> Result<Account, Error> {
-    let mut account = named(record, "refresh_token")?;
-    account.tokens.access = text(record, "access_token").map(AccessToken::new);
-    account.tokens.id = text(record, "id_token").map(IdToken::new);
-    account.chatgpt_account_id = text(record, "account_id").map(AccountId::new);
-    account.email = text(record, "email").map(str::to_owned);
-    account.tokens.refreshed_at = moment(record, "last_refresh");
-    account.tokens.expires_at = moment(record, "expired");
-    account.enabled = record["disabled"] != true;
-    Ok(account)
-}
-
-fn named(record: &Value, name: &str) -> Result<Account, Error> {
-    let token = text(record, name).ok_or(Error::OtherShape)?;
-    Ok(Account::new(RefreshToken::new(token)))
-}
-
-fn text<'a>(record: &'a Value, name: &str) -> Option<&'a str> {
-    record[name].as_str().filter(|text| !text.trim().is_empty())
-}
-
-fn millis(record: &Value, name: &str) -> Option<UnixMillis> {
-    time::or_zero::deserialize(&record[name]).ok()?
-}
-
-/// RFC 3339.
-fn moment(record: &Value, name: &str) -> Option<UnixMillis> {
-    let timestamp: Timestamp = text(record, name)?.parse().ok()?;
-    UnixMillis::known(u64::try_from(timestamp.as_millisecond()).ok()?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::time::UnixMillis;
+    use crate::store::format;
     use serde_json::json;
 
     fn accounts(file: &Value) -> Vec<Account> {
-        read(file.to_string().as_bytes()).unwrap()
+        read(file.to_string().as_bytes()).unwrap().accounts
     }
 
-    fn error(file: &Value) -> Error {
+    fn error(file: &Value) -> NoLogin {
         read(file.to_string().as_bytes()).unwrap_err()
     }
 
@@ -225,9 +163,9 @@ mod tests {
             assert_eq!(found[0].tokens.refresh.expose(), "r", "{file}");
             assert_eq!(id(&found[0]), Some("acc"), "{file}");
         }
-        assert_eq!(read(b"r1|a1||r2|a2\n").unwrap().len(), 2);
+        assert_eq!(read(b"r1|a1||r2|a2\n").unwrap().accounts.len(), 2);
         let lines = b"{\"refreshToken\":\"a\"}\n{\"refreshToken\":\"b\"}\n";
-        assert_eq!(read(lines).unwrap().len(), 2);
+        assert_eq!(read(lines).unwrap().accounts.len(), 2);
     }
 
     #[test]
@@ -258,29 +196,29 @@ mod tests {
         for (file, expected) in [
             (
                 json!({"OPENAI_API_KEY": "sk", "tokens": null}),
-                Error::NoChatGpt,
+                NoLogin::NoChatGpt,
             ),
             (
                 json!({"version": 1, "accounts": [{"email": "a@b"}]}),
-                Error::WithoutSecrets,
+                NoLogin::WithoutSecrets,
             ),
-            (
-                json!({"anthropic": {"type": "api"}}),
-                Error::Opencode(NoLogin::NoEntry),
-            ),
+            (json!({"anthropic": {"type": "api"}}), NoLogin::NoEntry),
             (
                 json!({"type": "gemini", "refresh_token": "r"}),
-                Error::OtherShape,
+                NoLogin::OtherShape,
             ),
-            (json!({"name": "package"}), Error::OtherShape),
+            (json!({"name": "package"}), NoLogin::OtherShape),
             (
                 json!({"version": 9, "accounts": [{"refreshToken": "r"}]}),
-                Error::Store(format::Error::Newer { version: 9 }),
+                NoLogin::Store(format::Error::Newer { version: 9 }),
             ),
         ] {
             assert_eq!(error(&file), expected, "{file}");
         }
         assert_eq!(accounts(&json!(none)), []);
-        assert!(matches!(read(b"{\"canary\":"), Err(Error::NotJson { .. })));
+        assert!(matches!(
+            read(b"{\"canary\":"),
+            Err(NoLogin::NotJson { .. })
+        ));
     }
 }

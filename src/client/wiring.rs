@@ -1,13 +1,12 @@
-//! Pointing a program at a relay: what it takes for each client, and for any other program.
+//! Pointing a program at a relay for one run: what that takes, and what it takes for a program that
+//! is none of the clients.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use thiserror::Error;
 
-use super::placeholder::Placeholder;
-use super::{codex, opencode};
-use crate::store::{self, lock::Waiting};
+use crate::store;
 
 /// A relay that a client is to be pointed at.
 #[derive(Clone, Copy)]
@@ -30,7 +29,34 @@ pub struct Wiring {
     /// What is set in the environment.
     pub environment: Vec<(&'static str, String)>,
     /// An entry in a file of the client's, to be taken back when it ends.
-    pub placeholder: Option<Placeholder>,
+    pub borrowed: Option<Box<dyn Borrowed>>,
+}
+
+impl Wiring {
+    /// For a program that reads what OpenAI's libraries do.
+    #[must_use]
+    pub fn of_any_program(relay: Relay<'_>) -> Self {
+        Self {
+            environment: vec![
+                ("OPENAI_BASE_URL", relay.url.to_owned()),
+                ("OPENAI_API_KEY", relay.key.to_owned()),
+                ("CODEX_PROXY_URL", relay.url.to_owned()),
+            ],
+            ..Self::default()
+        }
+    }
+}
+
+/// A place in a file of the client's that something of ours has until the run ends.
+pub trait Borrowed {
+    /// The file.
+    fn path(&self) -> &Path;
+
+    /// Puts back what was there, unless another run still needs ours.
+    ///
+    /// # Errors
+    /// When a file can't be read or written: it is then for the next run, or the doctor.
+    fn take_back(self: Box<Self>) -> Result<(), store::Error>;
 }
 
 /// Why a client can't be pointed at a relay.
@@ -45,34 +71,6 @@ pub enum Error {
     /// A file of the client's, or a folder for ours, can't be used.
     #[error(transparent)]
     Store(#[from] store::Error),
-}
-
-/// Points a program with these arguments at the relay: opencode and Codex CLI in their own ways, any other by the
-/// variables that OpenAI's libraries read. `waiting` is told when a lock takes long.
-///
-/// # Errors
-/// When the person's own settings for the client can't be read.
-pub fn wire(
-    program: &OsStr,
-    arguments: &[OsString],
-    relay: Relay<'_>,
-    waiting: Waiting,
-) -> Result<Wiring, Error> {
-    let name = Path::new(program).file_stem().and_then(OsStr::to_str);
-    let mut wiring = match name {
-        Some("opencode") => opencode::wire(relay, waiting)?,
-        Some("codex") => codex::wire(arguments, relay)?,
-        _ => Wiring {
-            environment: vec![
-                ("OPENAI_BASE_URL", relay.url.to_owned()),
-                ("OPENAI_API_KEY", relay.key.to_owned()),
-                ("CODEX_PROXY_URL", relay.url.to_owned()),
-            ],
-            ..Wiring::default()
-        },
-    };
-    wiring.environment.extend(past_proxies());
-    Ok(wiring)
 }
 
 /// Clients would send requests to loopback, and the key with them, to the proxy that the

@@ -17,7 +17,7 @@ use crate::account::identity::{self, Admission};
 use crate::account::printable::printable;
 use crate::account::secret::Secret;
 use crate::account::{Account, label};
-use crate::client::LoginFile as _;
+use crate::client::contract::LoginFile as _;
 use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
 use crate::net::callback::{self, Answer, Bound, Event, Guest, Outcome, Ports, Server};

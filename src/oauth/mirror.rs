@@ -10,7 +10,8 @@ use std::path::Path;
 
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, identity};
-use crate::client::{self, LoginFile};
+use crate::client::contract::LoginFile;
+use crate::client::registry;
 use crate::store::Store;
 
 /// The login files of the person's clients.
@@ -36,7 +37,7 @@ impl Mirror {
     #[must_use]
     pub fn of_person(store: &dyn Store) -> Self {
         // A client holds its locks for the time of a write: not worth a word.
-        let files = client::login_files(|_| ()).map_or_else(|_| Vec::new(), Vec::from);
+        let files = registry::login_files(|_| ()).unwrap_or_default();
         let at = store.locator();
         let is_store =
             |file: &dyn LoginFile| at.file().is_some_and(|it| same_file(file.path(), it));

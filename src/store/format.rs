@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::account::pick::{Policy, Request};
 use crate::account::secret::RefreshToken;
+use crate::account::utf8::without_mark;
 use crate::account::{Account, Extra};
 
 /// The version that is read and written.
@@ -106,6 +107,7 @@ impl Document {
         struct Versioned {
             version: u64,
         }
+        let bytes = without_mark(bytes);
         let parsed: Result<Self, _> = serde_json::from_slice(bytes);
         // Only one that is not as it should be is read twice: each command reads it when it starts.
         let version = match &parsed {

@@ -13,7 +13,9 @@ use crate::account::{Account, AccountId, SwitchReason, credentials};
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::Who;
 use crate::cli::shell::{self, Shell};
-use crate::client::{codex, opencode};
+use crate::client::codex::Codex;
+use crate::client::contract::Client;
+use crate::client::opencode::Opencode;
 
 /// The forms of the answer. All but the first three hand out a fresh access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,10 +59,8 @@ impl Format {
                 let quoted = value.replace('\\', r"\\").replace('"', r#"\""#);
                 format!("header = \"{name}: {quoted}\"")
             }),
-            Self::Opencode => {
-                shell.emit(&serde_json::json!({ "openai": opencode::entry(account) }))
-            }
-            Self::Codex => shell.emit(&codex::auth(account)),
+            Self::Opencode => shell.emit(&Opencode.auth_object(account)),
+            Self::Codex => shell.emit(&Codex.auth_object(account)),
         }
     }
 }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::called;
 use crate::account::Account;
 use crate::account::merge::{self, Merged};
 use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
-use crate::client::{self, LoginFile, login};
+use crate::client::contract::{Client, LoginFile, NoLogin};
+use crate::client::login::{self, Logins};
+use crate::client::opencode::Opencode;
+use crate::client::registry::{self, CLIENTS};
 use crate::store::{self, Absent, Document};
 
 /// `codex-accounts import`.
@@ -31,6 +32,17 @@ pub(super) struct Import {
 struct Source {
     name: String,
     accounts: Vec<Account>,
+}
+
+impl Source {
+    /// What is of use in a file; what is not, the person is told.
+    fn of(shell: &Shell, name: String, logins: Logins) -> Self {
+        for why in logins.passed_over {
+            shell.note(&format!("an account in {name} is passed over: {why}"));
+        }
+        let accounts = logins.accounts;
+        Self { name, accounts }
+    }
 }
 
 impl Import {
@@ -63,7 +75,7 @@ impl Import {
     /// Where a store is begun, opencode's own login comes along as the first: until now it was the
     /// one in use.
     fn in_use_till_now(&self, shell: &Shell) -> Result<Vec<Source>, Error> {
-        let [opencode, _] = client::login_files(shell.waiting())?;
+        let opencode = Opencode.login_file(shell.waiting())?;
         let begins = !shell.store().exists()?;
         if !begins || self.names(opencode.as_ref()) {
             return Ok(Vec::new());
@@ -81,11 +93,11 @@ impl Import {
 
     /// Two programs with one login: what ends it for both (PROTOCOL §1).
     fn warn(&self, shell: &Shell) -> Result<(), Error> {
-        let [_, codex] = client::login_files(shell.waiting())?;
-        if self.names(codex.as_ref()) {
-            shell.note(
-                "Codex CLI uses this login too: 'codex login' and 'codex logout' end it for both",
-            );
+        for client in CLIENTS {
+            let file = client.login_file(shell.waiting())?;
+            if let Some(shared) = client.shares_login().filter(|_| self.names(file.as_ref())) {
+                shell.note(&format!("this login is {shared}"));
+            }
         }
         Ok(())
     }
@@ -114,11 +126,12 @@ fn merge_all(document: &mut Document, found: Vec<Source>, shell: &Shell) -> Vec<
 fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
     if file.as_os_str() == "-" {
         let text = shell.read_input("a login file")?;
-        return parse("standard input".to_owned(), &text).map(|source| vec![source]);
+        return parse(shell, "standard input".to_owned(), &text).map(|source| vec![source]);
     }
-    let clients = client::login_files(shell.waiting())?;
-    let client = clients.iter().find(|it| file.as_os_str() == it.client());
-    let path = client.map_or(file, |client| client.path());
+    let client = registry::named(file.as_os_str());
+    let client = client.map(|client| client.login_file(shell.waiting()));
+    let client = client.transpose()?;
+    let path = client.as_ref().map_or(file, |client| client.path());
     if path.is_dir() {
         return read_folder(shell, path);
     }
@@ -128,8 +141,9 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
         None => load(path),
     };
     let text = text.map_err(|error| suggest(error, file))?;
-    let mut source = parse(quoted(path), &text)?;
-    if let Some(client) = clients.iter().find(|client| client.path() == path) {
+    let mut source = parse(shell, quoted(path), &text)?;
+    let files = registry::login_files(shell.waiting())?;
+    if let Some(client) = files.iter().find(|client| client.path() == path) {
         for account in &mut source.accounts {
             account.shared_with.insert(client.client().to_owned());
         }
@@ -143,7 +157,7 @@ fn suggest(error: Error, file: &Path) -> Error {
     const ALIKE: f64 = 0.8;
     let word = file.to_string_lossy().to_lowercase();
     let alike = |client: &&str| strsim::jaro_winkler(client, &word) >= ALIKE;
-    match ["opencode", "codex"].into_iter().find(alike) {
+    match CLIENTS.map(Client::name).into_iter().find(alike) {
         Some(client) if error.code() == Code::No => {
             let hint = format!("did you mean '{client}'? It stands for that program's own login");
             Error::hinted(Code::No, error.to_string(), hint)
@@ -163,22 +177,16 @@ fn read_folder(shell: &Shell, folder: &Path) -> Result<Vec<Source>, Error> {
     for path in paths {
         let (name, text) = (quoted(&path), load(&path)?);
         match login::read(&text) {
-            Ok(accounts) => sources.push(Source { name, accounts }),
-            Err(error @ login::Error::NotJson { .. }) => {
-                shell.note(&format!("{name} is passed over: {error}"));
-            }
-            Err(_) if is_of_codex(&text) => {
-                shell.note(&format!("{name} is passed over: it has no refresh token"));
-            }
+            Ok(logins) => sources.push(Source::of(shell, name, logins)),
+            Err(
+                error @ (NoLogin::NotJson { .. }
+                | NoLogin::WithoutRefresh { .. }
+                | NoLogin::AgentIdentity),
+            ) => shell.note(&format!("{name} is passed over: {error}")),
             Err(_) => {}
         }
     }
     Ok(sources)
-}
-
-/// Whether a file says that it is one of those that hold an account.
-fn is_of_codex(text: &[u8]) -> bool {
-    serde_json::from_slice(text).is_ok_and(|value: Value| value["type"] == "codex")
 }
 
 fn load(path: &Path) -> Result<Vec<u8>, Error> {
@@ -199,9 +207,9 @@ fn io(path: &Path, error: &std::io::Error) -> Error {
     Error::new(code, format!("{}: {error}", quoted(path)))
 }
 
-fn parse(name: String, text: &[u8]) -> Result<Source, Error> {
+fn parse(shell: &Shell, name: String, text: &[u8]) -> Result<Source, Error> {
     match login::read(text) {
-        Ok(accounts) => Ok(Source { name, accounts }),
+        Ok(logins) => Ok(Source::of(shell, name, logins)),
         Err(error) => Err(Error::new(Code::Malformed, format!("{name}: {error}"))),
     }
 }

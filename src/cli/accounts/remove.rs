@@ -6,7 +6,7 @@ use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
-use crate::client::login;
+use crate::client::registry;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::{self, Issuer};
 use crate::oauth::refresh;
@@ -78,7 +78,7 @@ fn question(
     let Some(issuer) = issuer else {
         return Ok(format!("remove {name}?"));
     };
-    let users = login::holders(&account.tokens.refresh, shell.waiting())?;
+    let users = registry::holders(&account.tokens.refresh, shell.waiting())?;
     let too = match users.as_slice() {
         [] => String::new(),
         users => format!(" ({} uses it too)", users.join(" and ")),

@@ -9,7 +9,7 @@ use tokio::task;
 use super::Pool;
 use crate::account::Account;
 use crate::account::time::UnixMillis;
-use crate::client::login;
+use crate::client::registry;
 use crate::oauth::refresh::{self, Need, USUAL_MARGIN};
 
 /// A token that a client holds too is renewed so long before it expires.
@@ -68,7 +68,7 @@ impl Pool {
         let document = self.document().await;
         for account in document.accounts.iter().filter(|it| is_due(it, now)) {
             let token = account.tokens.refresh.clone();
-            let holders = task::spawn_blocking(move || login::holders(&token, |_| ()));
+            let holders = task::spawn_blocking(move || registry::holders(&token, |_| ()));
             if matches!(holders.await, Ok(Ok(holders)) if !holders.is_empty()) {
                 // What is wrong was complained of; there is another time.
                 let _ = self.renew(account, Need::ExpiresWithin(AHEAD)).await;

@@ -1,17 +1,19 @@
 //! The accounts: logins that are dead, idle or expired, whether any can be used, one account twice,
 //! and logins that another program can end.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use super::fix::{Fix, is_stale};
-use super::{Finding, Health, Mend, named};
+use super::finding::{Finding, Health, Mend, named};
+use super::fix::Fix;
+use super::leases;
 use crate::account::pick::{self, Decision, Nothing};
 use crate::account::{Account, State, identity};
 use crate::cli::accounts::notes;
 use crate::cli::accounts::table::unbroken;
 use crate::cli::accounts::when::Local;
 use crate::cli::shell::Shell;
-use crate::client::login;
+use crate::client::registry;
 use crate::oauth::refresh::{self, Undone};
 use crate::store::Document;
 
@@ -40,11 +42,13 @@ fn login(shell: &Shell, document: &Document, index: usize) -> Vec<Finding> {
     let name = named(document, &[index]);
     let mut findings: Vec<Finding> = life(shell, account, &name, index).into_iter().collect();
     findings.extend(undone(shell, account, &name, index));
-    let holders = login::holders(&account.tokens.refresh, shell.waiting());
-    if holders.is_ok_and(|holders| holders.contains(&"codex")) {
-        let what = format!("{name} is Codex CLI's too: its 'codex logout' ends it for both");
-        findings.push(Finding::note("login", what, Mend::Nothing));
-    }
+    let holders = registry::holders(&account.tokens.refresh, shell.waiting());
+    let holders = holders.unwrap_or_default().into_iter();
+    let others = holders.filter_map(|holder| registry::named(OsStr::new(holder))?.shares_login());
+    findings.extend(others.map(|shared| {
+        let what = format!("{name} is {shared}");
+        Finding::note("login", what, Mend::Nothing)
+    }));
     findings
 }
 
@@ -174,11 +178,7 @@ fn duplicates(document: &Document, shell: &Shell) -> Vec<Finding> {
 }
 
 fn stale_leases(shell: &Shell, document: &Document) -> Option<Finding> {
-    let stale = |index: &usize| {
-        let lease = document.accounts[*index].lease.as_ref();
-        lease.is_some_and(|lease| is_stale(lease, shell))
-    };
-    let stale: Vec<usize> = (0..document.accounts.len()).filter(stale).collect();
+    let stale = leases::stale(shell, document);
     (!stale.is_empty()).then(|| {
         let what = format!("{} is held by no process any more", named(document, &stale));
         Finding::note("lease", what, Mend::Fix(Fix::DropLeases(stale)))

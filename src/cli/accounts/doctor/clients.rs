@@ -5,7 +5,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Finding, Mend};
+use super::finding::{Finding, Mend};
 
 /// A client that does not tell its version by then is left alone.
 const PATIENCE: Duration = Duration::from_secs(8);

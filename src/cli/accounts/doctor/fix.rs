@@ -1,16 +1,18 @@
 //! What can be mended without harm.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use super::leases::is_stale;
 use crate::account::{Lease, SwitchReason, pick};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
-use crate::client::opencode;
+use crate::client::registry;
 use crate::store::{self, Absent};
-use crate::sys::{file, process};
+use crate::sys::file;
 
 /// A change that loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +21,13 @@ pub(super) enum Fix {
     Private(PathBuf),
     /// Takes away what a write that was cut off left.
     Remove(PathBuf),
-    /// Takes back the entry that a launch left in opencode's file.
-    TakeBack(PathBuf),
+    /// Takes out of a client's file what a launch left in it.
+    TakeBack {
+        /// The client.
+        client: &'static str,
+        /// Its file.
+        path: PathBuf,
+    },
     /// Gives back what processes hold that are gone.
     DropLeases(Vec<usize>),
     /// Makes the first account the active one, where no account is.
@@ -33,7 +40,7 @@ impl Fix {
         match self {
             Self::Private(path) => format!("chmod 600 {}", quoted(path)),
             Self::Remove(path) => format!("rm {}", quoted(path)),
-            Self::TakeBack(_) | Self::DropLeases(_) | Self::Activate => {
+            Self::TakeBack { .. } | Self::DropLeases(_) | Self::Activate => {
                 shell.command("codex-accounts doctor --fix")
             }
         }
@@ -47,7 +54,10 @@ impl Fix {
                 Ok(()) => Ok(true),
                 Err(error) => Err(failed(&error)),
             },
-            Self::TakeBack(path) => Ok(opencode::take_back(path).map(|()| true)?),
+            Self::TakeBack { client, path } => match registry::named(OsStr::new(client)) {
+                Some(client) => Ok(client.take_back(path).map(|()| true)?),
+                None => Ok(false),
+            },
             Self::DropLeases(indices) => drop_leases(shell, indices),
             Self::Activate => activate(shell),
         }
@@ -66,11 +76,6 @@ fn drop_leases(shell: &Shell, indices: &[usize]) -> Result<bool, Error> {
         dropped
     })?;
     Ok(dropped)
-}
-
-/// Whether nobody holds it any more.
-pub(super) fn is_stale(lease: &Lease, shell: &Shell) -> bool {
-    lease.until <= shell.now() || !process::is_running(lease.pid, lease.process_start)
 }
 
 fn activate(shell: &Shell) -> Result<bool, Error> {

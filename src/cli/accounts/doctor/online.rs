@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-use super::{Finding, Mend, named};
+use super::finding::{Finding, Mend, named};
 use crate::account::{Account, State};
 use crate::cli::exit::Error;
 use crate::cli::shell::Shell;

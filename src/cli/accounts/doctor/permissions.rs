@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use super::finding::{Finding, Mend};
 use super::fix::Fix;
-use super::{Finding, Mend};
 use crate::cli::typed::quoted;
 use crate::store::commit;
 use crate::sys::file;

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::finding::{Finding, Mend};
 use super::fix::Fix;
-use super::{Finding, Mend, permissions};
+use super::permissions;
 use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
 use crate::store::format;

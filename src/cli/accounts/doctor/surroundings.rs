@@ -7,12 +7,15 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use super::clients;
+use super::finding::{Finding, Mend};
 use super::fix::Fix;
-use super::{Finding, Mend, clients};
 use crate::account::identity;
 use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
-use crate::client::{login, opencode};
+use crate::client::contract::Client;
+use crate::client::login;
+use crate::client::registry::CLIENTS;
 use crate::store::Document;
 use crate::sys::place;
 
@@ -40,7 +43,7 @@ pub(super) fn examine(shell: &Shell) -> Vec<Finding> {
 
 /// What a launch or an older tool left.
 pub(super) fn left_behind(shell: &Shell, document: &Document) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = placeholder().into_iter().collect();
+    let mut findings: Vec<Finding> = placeholders();
     findings.extend(old_accounts(shell, document));
     findings
 }
@@ -101,14 +104,14 @@ fn spares_loopback(exceptions: &str) -> bool {
 }
 
 /// What a launch that was killed could not take back.
-fn placeholder() -> Option<Finding> {
-    let path = opencode::left_behind()?;
-    let what = format!("a launch left its entry in '{}'", path.display());
-    Some(Finding::wrong(
-        "launch",
-        what,
-        Mend::Fix(Fix::TakeBack(path)),
-    ))
+fn placeholders() -> Vec<Finding> {
+    let left = |client: &&dyn Client| Some((client.name(), client.left_behind()?));
+    let left = CLIENTS.iter().filter_map(left);
+    left.map(|(client, path)| {
+        let what = format!("a launch left its entry in '{}'", path.display());
+        Finding::wrong("launch", what, Mend::Fix(Fix::TakeBack { client, path }))
+    })
+    .collect()
 }
 
 fn plugins() -> Vec<Finding> {
@@ -179,7 +182,8 @@ fn holds_others(path: &Path, document: &Document) -> bool {
         .iter()
         .filter(is_json)
         .filter_map(|file| fs::read(file).ok());
-    let mut logins = texts.filter_map(|text| login::read(&text).ok()).flatten();
+    let logins = texts.filter_map(|text| login::read(&text).ok());
+    let mut logins = logins.flat_map(|logins| logins.accounts);
     logins.any(|login| {
         !document
             .accounts

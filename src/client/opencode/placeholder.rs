@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::LoginFile;
-use super::json_file::{JsonFile, Text};
-use super::opencode::{self, AuthFile, PROVIDER};
+use super::auth_file::AuthFile;
+use super::entry::{PROVIDER, is_stand_in};
 use crate::account::identity;
+use crate::client::contract::LoginFile;
+use crate::client::json_file::{JsonFile, Text};
+use crate::client::wiring::Borrowed;
 use crate::store::lock::{self, Lock};
 use crate::store::{self, commit};
 
 /// The entry in a file, until it is taken back.
 #[derive(Debug)]
-pub struct Placeholder {
+pub(super) struct Placeholder {
     auth: AuthFile,
     displaced: Displaced,
     /// Shared by all launches; who can have it alone is the last one.
@@ -29,7 +31,7 @@ impl Placeholder {
     ///
     /// # Errors
     /// When a file can't be read or written; `auth.json` is then as it was.
-    pub fn put(auth: AuthFile, entry: &Value) -> Result<Self, store::Error> {
+    pub(super) fn put(auth: AuthFile, entry: &Value) -> Result<Self, store::Error> {
         let running = share(auth.path())?;
         let displaced = Displaced::from(auth.path())?;
         auth.change(|text| {
@@ -46,17 +48,7 @@ impl Placeholder {
         })
     }
 
-    /// Where it stands.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.auth.path()
-    }
-
-    /// Takes it back, unless another launch still needs it.
-    ///
-    /// # Errors
-    /// When a file can't be read or written: it is then for the next launch, or the doctor.
-    pub fn take_back(self) -> Result<(), store::Error> {
+    fn end(&self) -> Result<(), store::Error> {
         if self.running.is_last() {
             self.displaced.put_back(&self.auth)?;
         }
@@ -64,10 +56,20 @@ impl Placeholder {
     }
 }
 
+impl Borrowed for Placeholder {
+    fn path(&self) -> &Path {
+        self.auth.path()
+    }
+
+    fn take_back(self: Box<Self>) -> Result<(), store::Error> {
+        self.end()
+    }
+}
+
 /// Whether something of ours stands in the file, or is kept for it, with no launch running that it
 /// would be for.
 #[must_use]
-pub fn is_left_behind(auth: &AuthFile) -> bool {
+pub(super) fn is_left_behind(auth: &AuthFile) -> bool {
     let Ok(Some(text)) = auth.text() else {
         return false;
     };
@@ -80,7 +82,7 @@ pub fn is_left_behind(auth: &AuthFile) -> bool {
 ///
 /// # Errors
 /// When a file can't be read or written.
-pub fn take_back(auth: AuthFile) -> Result<(), store::Error> {
+pub(super) fn take_back(auth: AuthFile) -> Result<(), store::Error> {
     let running = share(auth.path())?;
     let displaced = Displaced::from(auth.path())?;
     Placeholder {
@@ -88,11 +90,11 @@ pub fn take_back(auth: AuthFile) -> Result<(), store::Error> {
         displaced,
         running,
     }
-    .take_back()
+    .end()
 }
 
 fn is_ours(text: &Text) -> bool {
-    opencode::is_stand_in(&text.value()[PROVIDER])
+    is_stand_in(&text.value()[PROVIDER])
 }
 
 /// The person's own entry, as it is written.

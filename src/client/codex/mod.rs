@@ -1,0 +1,56 @@
+//! Codex CLI (PROTOCOL §6).
+
+use std::ffi::OsString;
+
+use serde_json::Value;
+
+use super::contract::{Client, LoginFile, NoLogin};
+use super::wiring::{self, Relay, Wiring};
+use crate::account::Account;
+use crate::store::{self, lock::Waiting};
+
+mod auth_file;
+mod folder;
+mod sessions;
+mod wire;
+
+/// See the module.
+#[derive(Clone, Copy, Debug)]
+pub struct Codex;
+
+impl Client for Codex {
+    fn name(&self) -> &'static str {
+        "codex"
+    }
+
+    fn login_file(&self, waiting: Waiting) -> Result<Box<dyn LoginFile>, store::Error> {
+        Ok(Box::new(auth_file::AuthFile::of_person(waiting)?))
+    }
+
+    fn recognises(&self, file: &Value) -> bool {
+        ["tokens", "OPENAI_API_KEY"]
+            .iter()
+            .any(|name| file.get(name).is_some())
+    }
+
+    fn accounts(&self, file: &Value) -> Result<Vec<Account>, NoLogin> {
+        auth_file::read(file).map(|account| vec![account])
+    }
+
+    fn auth_object(&self, account: &Account) -> Value {
+        auth_file::auth(account)
+    }
+
+    fn wire(
+        &self,
+        arguments: &[OsString],
+        relay: Relay<'_>,
+        _: Waiting,
+    ) -> Result<Wiring, wiring::Error> {
+        Ok(wire::wire(arguments, relay)?)
+    }
+
+    fn shares_login(&self) -> Option<&'static str> {
+        Some("Codex CLI's too: 'codex login' and 'codex logout' end it for both")
+    }
+}
