@@ -155,7 +155,7 @@ impl Reception<'_> {
             .issuer
             .attempt(&bound.redirect(), self.knows_somebody()?);
         let state = attempt.state.secret().clone();
-        let mut server = bound.serve(&state).map_err(callback::Error::from)?;
+        let mut server = Server::start(bound, &state).map_err(callback::Error::from)?;
         person.show(&attempt.url);
         let mut guest = None;
         let admitted =
