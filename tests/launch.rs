@@ -322,6 +322,16 @@ fn without_an_account_it_says_what_to_do() {
 }
 
 #[test]
+fn where_no_log_can_be_written_it_runs_without() {
+    let mut home = home();
+    home.set("XDG_STATE_HOME", "/dev/null/nowhere");
+    insta::assert_snapshot!(home.sh("codex-launch -- echo it runs"), @"
+    it runs
+    --- exit 0
+    ");
+}
+
+#[test]
 fn a_client_that_is_launched_needs_no_store_where_opencode_has_a_login() {
     let mut home = Home::new();
     let pretend = home.with_servers(Script::with_accounts(1));

@@ -61,6 +61,8 @@ mod relay_socket;
 mod relay_trouble;
 mod service;
 mod session_strip;
+#[cfg(target_os = "linux")]
+mod socks;
 mod store;
 #[cfg(target_os = "linux")]
 mod store_trouble;

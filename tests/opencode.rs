@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codex_accounts::rehearse::{Pretend, Script, Style};
 use codex_accounts::store::lock;
@@ -321,6 +321,27 @@ fn the_persons_own_configuration_reaches_opencode() {
     home.set("OPENCODE_CONFIG_CONTENT", "{oops");
     let shown = home.sh("codex-launch opencode debug config");
     assert_eq!(shown.code, 78, "{shown}");
+}
+
+#[test]
+fn a_configuration_with_comments_and_trailing_commas_reaches_opencode() {
+    let (mut home, _pretend) = first_limited();
+    let setting = "{ // mine\n \"username\": \"somebody\", /* and more */ }";
+    home.set("OPENCODE_CONFIG_CONTENT", setting);
+    let shown = home.sh("codex-launch opencode debug config </dev/null");
+    assert_eq!(shown.code, 0, "{shown}");
+    assert_eq!(shown.json()["username"], "somebody");
+}
+
+#[test]
+fn opencode_that_wants_a_websocket_starts_at_once_all_the_same() {
+    let (mut home, _pretend) = first_limited();
+    home.set("OPENCODE_EXPERIMENTAL_WEBSOCKETS", "true");
+    let started = Instant::now();
+    let shown = home.sh(RUN);
+    assert_eq!(shown.code, 0, "{shown}");
+    // The refusal of a WebSocket costs it 64 s.
+    assert!(started.elapsed() < Duration::from_secs(60), "{shown}");
 }
 
 #[test]

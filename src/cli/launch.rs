@@ -91,8 +91,7 @@ impl Launch {
     fn launch_alone(&self, shell: &Shell) -> Result<Code, Error> {
         let account_id = some_account(shell, &self.common)?;
         let key = proxy::random_key()?;
-        let log = store::state_folder()?.join("relay.log");
-        let log = Log::in_file(&log, false).map_err(store::Error::io(&log))?;
+        let log = open_log();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let settings = self.rotation.settings(shell, listen, key.clone(), log)?;
 
@@ -143,6 +142,13 @@ impl Launch {
         }
         status
     }
+}
+
+/// The file that says what the relay did. That there is no place for one is no reason not to run.
+fn open_log() -> Log {
+    let log = store::state_folder().ok();
+    let log = log.and_then(|folder| Log::in_file(&folder.join("relay.log"), false).ok());
+    log.unwrap_or(Log::nowhere(false))
 }
 
 /// The id of an account: a client wants to be told one. Where there is no account, a person at a

@@ -6,6 +6,7 @@ pub mod codex;
 pub mod contract;
 pub mod exports;
 pub mod json_file;
+pub mod jsonc;
 pub mod login;
 pub mod opencode;
 pub mod registry;

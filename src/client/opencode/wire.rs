@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::auth_file::AuthFile;
 use super::entry::{PROVIDER, is_stand_in, stand_in};
 use super::placeholder::Placeholder;
+use crate::client::jsonc;
 use crate::client::wiring::{self, Relay, Wiring};
 use crate::store::lock::Waiting;
 
@@ -91,9 +92,11 @@ fn login(mut entries: Map<String, Value>, in_file: bool, relay: Relay<'_>) -> Lo
 
 fn setting(variable: &'static str) -> Result<Option<Map<String, Value>>, wiring::Error> {
     match std::env::var(variable) {
-        Ok(text) if !text.trim().is_empty() => serde_json::from_str(&text)
-            .map(Some)
-            .map_err(|_| wiring::Error::Setting { variable }),
+        // opencode takes comments and trailing commas (PROTOCOL §5), and so does the person.
+        Ok(text) if !text.trim().is_empty() => match jsonc::value(&text) {
+            Some(Value::Object(setting)) => Ok(Some(setting)),
+            _ => Err(wiring::Error::Setting { variable }),
+        },
         _ => Ok(None),
     }
 }
