@@ -61,6 +61,7 @@ mod relay_socket;
 mod relay_trouble;
 mod service;
 mod session_strip;
+mod setup;
 #[cfg(target_os = "linux")]
 mod socks;
 mod store;

@@ -26,6 +26,7 @@ pub struct RunningRelay {
     endpoint: Endpoint,
     key: Key,
     websocket: bool,
+    version: Option<String>,
 }
 
 impl RunningRelay {
@@ -40,11 +41,12 @@ impl RunningRelay {
             Some(path) => proxy::key_of_file(path)?,
             None => key_of_environment()?,
         };
-        let websocket = knock(&endpoint, &key)?;
+        let said = knock(&endpoint, &key)?;
         Ok(Self {
             endpoint,
             key,
-            websocket,
+            websocket: said["websocket"] == true,
+            version: said["version"].as_str().map(str::to_owned),
         })
     }
 
@@ -60,6 +62,12 @@ impl RunningRelay {
         self.endpoint.to_string()
     }
 
+    /// Its version, as it tells it.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
     /// What it wants to be shown.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -67,8 +75,8 @@ impl RunningRelay {
     }
 }
 
-/// Asks it what it is, which it tells those whom it lets in. Whether it serves WebSockets.
-fn knock(url: &Endpoint, key: &Key) -> Result<bool, Error> {
+/// Asks it what it is, which it tells those whom it lets in.
+fn knock(url: &Endpoint, key: &Key) -> Result<Value, Error> {
     let mut shown = HeaderValue::from_str(key.expose()).map_err(|_| no_key())?;
     shown.set_sensitive(true);
     let headers = HeaderMap::from_iter([(KEY_HEADER, shown)]);
@@ -85,7 +93,7 @@ fn knock(url: &Endpoint, key: &Key) -> Result<bool, Error> {
     if answer.status() != StatusCode::OK || said["name"] != "codex-proxy" {
         return Err(nobody(format!("no codex-proxy answers at {url}")));
     }
-    Ok(said["websocket"] == true)
+    Ok(said)
 }
 
 fn nobody(message: String) -> Error {

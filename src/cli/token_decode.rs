@@ -85,7 +85,7 @@ fn parse(input: &[u8]) -> Result<Vec<Account>, Error> {
         return opencode::accounts(&auth).map_err(|error| {
             let message = format!("the input is JSON, but {error}");
             match error {
-                NoLogin::NoEntry => Error::new(Code::No, message),
+                NoLogin::NoEntry | NoLogin::Placeholder => Error::new(Code::No, message),
                 _ => malformed(message),
             }
         });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::for_good::{self, Edit, Standing};
 use super::wiring::{self, Relay, Wiring};
 use crate::account::secret::RefreshToken;
 use crate::account::{Account, token};
@@ -64,6 +65,25 @@ pub trait Client: Send + Sync {
         Ok(())
     }
 
+    /// The changes of its configuration that point it at a relay for good.
+    ///
+    /// # Errors
+    /// When its configuration can't be read, or something else is in the way.
+    fn point_for_good(&self, relay: &Standing<'_>) -> Result<Vec<Edit>, for_good::Error>;
+
+    /// A file that such a change was made of and that was changed again since: its text without
+    /// what is ours.
+    ///
+    /// # Errors
+    /// When the text can't be read any more.
+    fn let_go(&self, path: &Path, text: &[u8]) -> Result<Vec<u8>, for_good::Error>;
+
+    /// The address that its configuration points it at for good, if it is one of ours.
+    fn points_at(&self) -> Option<String>;
+
+    /// What a person may put into its configuration by hand to point it there.
+    fn snippet(&self, relay: &Standing<'_>) -> String;
+
     /// What a person has to know of a login that is this client's too, if it can end it for both.
     fn shares_login(&self) -> Option<&'static str> {
         None
@@ -109,6 +129,9 @@ pub enum NoLogin {
     /// It is a file of opencode's that has no oauth entry for openai.
     #[error("it has no oauth entry for openai")]
     NoEntry,
+    /// Its entry stands for a login, where opencode is pointed at a relay for good.
+    #[error("it has the placeholder of 'codex-accounts setup', which is no login")]
+    Placeholder,
     /// It is a file of Codex CLI's, which is logged in by an API key, or not at all.
     #[error("it has no ChatGPT login, only an API key or nothing")]
     NoChatGpt,

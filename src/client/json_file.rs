@@ -107,7 +107,10 @@ pub struct Text {
 
 impl Text {
     /// Takes a text that is JSON. What is wrong with one that is not is told without quoting it.
-    fn parse(bytes: &[u8]) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When it is no such text.
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
         let bare = without_mark(bytes);
         let marked = bare.len() < bytes.len();
         let text = std::str::from_utf8(bare).map_err(|_| io::Error::other("not valid UTF-8"))?;

@@ -5,6 +5,7 @@
 pub mod codex;
 pub mod contract;
 pub mod exports;
+pub mod for_good;
 pub mod json_file;
 pub mod jsonc;
 pub mod login;

@@ -21,7 +21,7 @@ use super::shown::Shown;
 pub(crate) const CLOCK: u64 = 1_777_922_696;
 
 /// Long enough for a real client on a busy machine, short enough to end a hung test.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The folder of the commands under test: those that cargo built for this machine, or those for
 /// another system that `tests/platforms` names.

@@ -29,6 +29,7 @@ mod notes;
 mod policy;
 mod quota;
 mod remove;
+mod setup;
 mod status;
 mod table;
 mod view;
@@ -63,7 +64,9 @@ use who::called;
        codex-accounts log [-n COUNT] [--json]
        codex-accounts import [--dry-run] FILE ...
        codex-accounts export [--with-secrets] [--force]
-       codex-accounts doctor [--online] [--fix] | --restore [--yes]
+       codex-accounts doctor [--online] [--fix] [--json] | --restore [--yes]
+       codex-accounts setup [--port PORT] [--yes] [CLIENT ...] | --undo [--yes]
+       codex-accounts setup --print opencode | codex | vscode | openai-sdk
        codex-accounts path
        codex-accounts completions bash | zsh | fish"
     ),
@@ -121,6 +124,8 @@ codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
     Export(export::Export),
     /// Look for what is wrong, and say what mends it
     Doctor(doctor::Doctor),
+    /// Run the relay as a service, and point your clients to it for good
+    Setup(setup::Setup),
     /// Print where the store is
     Path(Path),
     /// Print a script that completes the commands of the suite
@@ -164,6 +169,7 @@ impl super::Command for Accounts {
             Some(Action::Import(action)) => action.run(shell),
             Some(Action::Export(action)) => action.run(shell),
             Some(Action::Doctor(action)) => action.run(shell, &self.colour),
+            Some(Action::Setup(action)) => action.run(shell),
             Some(Action::Path(Path {})) => {
                 shell.print(&format!("{}\n", shell.store().locator()))?;
                 Ok(Code::Done)

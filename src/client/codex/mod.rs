@@ -1,18 +1,25 @@
 //! Codex CLI (PROTOCOL §6).
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::contract::{Client, LoginFile, NoLogin};
+use super::for_good::{self, Edit, Standing};
 use super::wiring::{self, Relay, Wiring};
 use crate::account::Account;
 use crate::store::{self, lock::Waiting};
 
 mod auth_file;
+mod config;
 mod folder;
 mod sessions;
 mod wire;
+
+/// The provider that is ours, in Codex's configuration. A session is resumed with the one that it was
+/// recorded with, or not at all.
+const PROVIDER: &str = "codex_accounts";
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +55,22 @@ impl Client for Codex {
         _: Waiting,
     ) -> Result<Wiring, wiring::Error> {
         Ok(wire::wire(arguments, relay)?)
+    }
+
+    fn point_for_good(&self, relay: &Standing<'_>) -> Result<Vec<Edit>, for_good::Error> {
+        config::point(relay)
+    }
+
+    fn let_go(&self, path: &Path, text: &[u8]) -> Result<Vec<u8>, for_good::Error> {
+        config::let_go(path, text)
+    }
+
+    fn points_at(&self) -> Option<String> {
+        config::points_at()
+    }
+
+    fn snippet(&self, relay: &Standing<'_>) -> String {
+        config::snippet(relay)
     }
 
     fn shares_login(&self) -> Option<&'static str> {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::PROVIDER;
 use super::folder::folder;
 use super::sessions;
 use crate::client::wiring::{Relay, Wiring};
@@ -22,10 +23,6 @@ pub(super) fn wire(arguments: &[OsString], relay: Relay<'_>) -> Result<Wiring, s
         by_own_provider(relay)
     })
 }
-
-/// The provider that is ours. A session is resumed with the one that it was recorded with, or not
-/// at all.
-const PROVIDER: &str = "codex_accounts";
 
 /// Codex's own provider at our address, so that the session goes on without us too. The key is
 /// stronger than a login of Codex's own; but only `codex exec` reads it.

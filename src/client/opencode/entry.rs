@@ -27,6 +27,9 @@ pub fn accounts(auth: &Value) -> Result<Vec<Account>, NoLogin> {
     let entries = auth.as_object().ok_or(NoLogin::OtherShape)?;
     let entry = entries.get(PROVIDER).ok_or(NoLogin::NoEntry)?;
     let refresh = entry["refresh"].as_str().ok_or(NoLogin::NoEntry)?;
+    if is_for_good(entry) {
+        return Err(NoLogin::Placeholder);
+    }
     if entry["type"] != "oauth" || refresh == NO_REFRESH {
         return Err(NoLogin::NoEntry);
     }
@@ -138,8 +141,34 @@ pub(super) fn stand_in(relay: Relay<'_>) -> Value {
 /// The year 2100.
 const FAR: u64 = 4_102_444_800_000;
 
-/// Whether an entry is such a one: an account's own expires sooner.
+/// Whether an entry is such a one: an account's own expires sooner, and what stands there for good is
+/// nobody's to take away.
 #[must_use]
 pub(super) fn is_stand_in(entry: &Value) -> bool {
+    is_no_login(entry) && !is_for_good(entry)
+}
+
+fn is_no_login(entry: &Value) -> bool {
     entry["refresh"] == NO_REFRESH && entry["expires"] == FAR
+}
+
+/// The entry that stands for a login for good, where opencode is pointed at a relay for good. It is
+/// the same for everybody and holds no secret.
+#[must_use]
+pub(super) fn placeholder() -> Value {
+    json!({
+        "type": "oauth",
+        "refresh": NO_REFRESH,
+        "access": FOR_GOOD,
+        "expires": FAR,
+        "accountId": FOR_GOOD,
+    })
+}
+
+const FOR_GOOD: &str = "codex-accounts";
+
+/// Whether an entry is that one.
+#[must_use]
+pub(super) fn is_for_good(entry: &Value) -> bool {
+    is_no_login(entry) && entry["access"] == FOR_GOOD
 }

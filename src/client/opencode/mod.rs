@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::contract::{Client, LoginFile, NoLogin};
+use super::for_good::{self, Edit, Standing};
 use super::wiring::{self, Relay, Wiring};
 use crate::account::Account;
 use crate::store::{self, lock::Waiting};
 
 mod auth_file;
+mod config;
 mod entry;
 mod placeholder;
 mod wire;
@@ -51,6 +53,22 @@ impl Client for Opencode {
         waiting: Waiting,
     ) -> Result<Wiring, wiring::Error> {
         wire::wire(relay, waiting)
+    }
+
+    fn point_for_good(&self, relay: &Standing<'_>) -> Result<Vec<Edit>, for_good::Error> {
+        config::point(relay)
+    }
+
+    fn let_go(&self, path: &Path, text: &[u8]) -> Result<Vec<u8>, for_good::Error> {
+        config::let_go(path, text)
+    }
+
+    fn points_at(&self) -> Option<String> {
+        config::points_at()
+    }
+
+    fn snippet(&self, relay: &Standing<'_>) -> String {
+        config::snippet(relay)
     }
 
     fn left_behind(&self) -> Option<PathBuf> {

@@ -75,7 +75,7 @@ fn configuration(relay: Relay<'_>) -> Map<String, Value> {
 }
 
 /// The header by which the relay knows who may use it.
-const KEY_HEADER: &str = "x-codex-accounts-key";
+pub(super) const KEY_HEADER: &str = "x-codex-accounts-key";
 
 fn login(mut entries: Map<String, Value>, in_file: bool, relay: Relay<'_>) -> Login {
     let is_oauth = |entry: &Value| entry["type"] == "oauth";

@@ -25,3 +25,6 @@ pub const HOME_VARIABLES: &[(&str, &str)] = &[("HOME", "")];
 
 /// Whether a terminal shows all of Unicode, whatever the locale says.
 pub const UNICODE_TERMINAL: bool = false;
+
+/// The command that prints a file, which is its last argument.
+pub const PRINT_FILE: (&str, &[&str]) = ("cat", &[]);

@@ -36,3 +36,6 @@ pub const HOME_VARIABLES: &[(&str, &str)] = &[
 
 /// Whether a terminal shows all of Unicode, whatever the locale says.
 pub const UNICODE_TERMINAL: bool = true;
+
+/// The command that prints a file, which is its last argument.
+pub const PRINT_FILE: (&str, &[&str]) = ("cmd", &["/d", "/c", "type"]);

@@ -1,7 +1,11 @@
 //! What the doctor says of one thing that it looked at.
 
+use serde::Serialize;
+
 use super::fix::Fix;
 use crate::cli::accounts::who::called;
+use crate::cli::record;
+use crate::cli::shell::Shell;
 use crate::store::Document;
 
 /// One thing that was looked at.
@@ -54,6 +58,37 @@ impl Finding {
             about: about.to_owned(),
             what: what.into(),
             mend,
+        }
+    }
+}
+
+/// A finding for other programs.
+#[derive(Serialize)]
+pub(super) struct Record<'a> {
+    v: u8,
+    health: &'static str,
+    about: &'a str,
+    what: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+impl Finding {
+    pub(super) fn record(&self, shell: &Shell) -> Record<'_> {
+        Record {
+            v: record::VERSION,
+            health: match self.health {
+                Health::Well => "ok",
+                Health::Note => "note",
+                Health::Wrong => "wrong",
+            },
+            about: &self.about,
+            what: &self.what,
+            mend: match &self.mend {
+                Mend::Nothing => None,
+                Mend::Advice(text) | Mend::Type(text) => Some(text.clone()),
+                Mend::Fix(fix) => Some(fix.command(shell)),
+            },
         }
     }
 }

@@ -12,6 +12,7 @@ mod accounts;
 mod clients;
 mod finding;
 mod fix;
+mod for_good;
 mod leases;
 mod online;
 mod permissions;
@@ -22,7 +23,7 @@ mod surroundings;
 
 /// `codex-accounts doctor`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "codex-accounts doctor [--online] [--fix] | --restore [--yes]")]
+#[command(override_usage = "codex-accounts doctor [--online] [--fix] [--json] | --restore [--yes]")]
 pub(super) struct Doctor {
     /// Ask the servers too: one small request for each account
     #[arg(long)]
@@ -30,8 +31,11 @@ pub(super) struct Doctor {
     /// Mend what can be mended without harm
     #[arg(long)]
     fix: bool,
+    /// Print a record for each thing that was looked at
+    #[arg(long)]
+    json: bool,
     /// Bring the store back from its backup, after showing what that holds
-    #[arg(long, conflicts_with_all = ["online", "fix"])]
+    #[arg(long, conflicts_with_all = ["online", "fix", "json"])]
     restore: bool,
     /// Do not ask
     #[arg(short, long, requires = "restore")]
@@ -49,8 +53,12 @@ impl Doctor {
             examine(shell)
         };
         findings.extend(surroundings::examine(shell));
+        findings.extend(for_good::examine(shell));
         if self.online {
             findings.extend(online::examine(shell));
+        }
+        if self.json {
+            return records(shell, &findings);
         }
         let look = Look::new(colour);
         shell.print(&report(&findings, shell, look))?;
@@ -64,6 +72,18 @@ impl Doctor {
         shell.print(&format!("{}\n", look.paint(ink, &verdict)))?;
         Ok(code)
     }
+}
+
+/// The findings for other programs: whether anything is wrong, the exit status says.
+fn records(shell: &Shell, findings: &[Finding]) -> Result<Code, Error> {
+    for finding in findings {
+        shell.emit(&finding.record(shell))?;
+    }
+    let is_wrong = |finding: &Finding| finding.health == Health::Wrong;
+    Ok(match findings.iter().any(is_wrong) {
+        true => Code::No,
+        false => Code::Done,
+    })
 }
 
 /// Looks at the store and what is in it.

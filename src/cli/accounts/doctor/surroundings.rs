@@ -14,6 +14,7 @@ use crate::account::identity;
 use crate::cli::shell::Shell;
 use crate::cli::typed::quoted;
 use crate::client::contract::Client;
+use crate::client::for_good;
 use crate::client::login;
 use crate::client::registry::CLIENTS;
 use crate::store::Document;
@@ -115,7 +116,7 @@ fn placeholders() -> Vec<Finding> {
 }
 
 fn plugins() -> Vec<Finding> {
-    let Some(folder) = config_folder() else {
+    let Some(folder) = for_good::config_folder() else {
         return Vec::new();
     };
     let files = ["opencode.json", "opencode.jsonc", "config.json"];
@@ -145,12 +146,6 @@ fn names(text: &str, package: &str) -> bool {
                 .strip_prefix(package)
                 .is_some_and(|it| it.starts_with('@'))
     })
-}
-
-fn config_folder() -> Option<PathBuf> {
-    let set = env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
-    set.filter(|path| path.is_absolute())
-        .or_else(|| Some(place::home()?.join(".config")))
 }
 
 /// Accounts that older tools keep and that are not here yet.
