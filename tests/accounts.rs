@@ -290,7 +290,7 @@ fn remove_ends_the_login_and_moves_activity_on() {
     insta::assert_snapshot!(home.sh("codex-accounts remove --yes --keep-login two; codex-accounts"), @"
     --- stderr
     codex-accounts: 0 two is removed
-    codex-accounts: its login lives on, for whoever else has it
+    codex-accounts: its login was not ended; other programs can go on using it
     codex-accounts: error: there are no accounts
     hint: log in with 'codex-accounts add'
     --- exit 1
@@ -306,7 +306,7 @@ fn remove_says_when_the_login_could_not_be_ended() {
     insta::assert_snapshot!(home.sh("codex-accounts remove --yes 1"), @"
     --- stderr
     codex-accounts: 1 two is removed
-    codex-accounts: its login lives on at http://127.0.0.1:PORT: the issuer refuses to end it (503)
+    codex-accounts: its login could not be ended at http://127.0.0.1:PORT: the issuer refuses to end it (503)
     --- exit 0
     ");
     assert_eq!(home.store()["accounts"].as_array().map(Vec::len), Some(1));

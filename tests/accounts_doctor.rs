@@ -52,7 +52,7 @@ fn doctor_finds_a_healthy_set_up_well() {
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     ok     login        none is known to be dead
     ok     usable       2 of 2 can be used now
     ok     opencode     version 1.18.33
@@ -90,7 +90,7 @@ fn doctor_names_what_mends_each_thing() {
     ok     store        6 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     note   login        1 personal is Codex CLI's too: 'codex login' and 'codex
                         logout' end it for both
     wrong  login        3 old is logged out (refresh_token_reused)
@@ -142,7 +142,7 @@ fn doctor_fix_mends_what_does_no_harm() {
     ok     store        1 account in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     ok     login        none is known to be dead
     ok     usable       1 of 1 can be used now
     note   opencode     not found in PATH
@@ -188,7 +188,7 @@ fn doctor_restores_the_backup_of_a_corrupt_store() {
       0 work
       1 personal
     codex-accounts: what was there is now '$HOME/.local/share/opencode/openai-codex-accounts.json.replaced'
-    codex-accounts: '$HOME/.local/share/opencode/openai-codex-accounts.json' is brought back
+    codex-accounts: restored '$HOME/.local/share/opencode/openai-codex-accounts.json'
     --- exit 0
     ");
     assert_eq!(home.store()["accounts"][0]["label"], "work");
@@ -210,7 +210,7 @@ fn doctor_online_asks_the_servers() {
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     ok     login        none is known to be dead
     ok     usable       2 of 2 can be used now
     note   opencode     not found in PATH
@@ -234,7 +234,7 @@ fn doctor_online_asks_the_servers() {
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     ok     login        none is known to be dead
     note   login        the token of 0 one has expired; if its login is alive, the
                         next use renews it
@@ -257,7 +257,7 @@ fn doctor_online_asks_the_servers() {
     ok     store        2 accounts in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     wrong  login        1 two is logged out (refresh_token_invalidated)
                         $ codex-accounts add
     ok     usable       1 of 2 can be used now
@@ -408,7 +408,7 @@ fn doctor_fix_says_what_failed_and_goes_on() {
     ok     store        1 account in
                         '~/.local/share/opencode/openai-codex-accounts.json'
     ok     permissions  nobody else can read it, or put another in its place
-    ok     lock         it can be had
+    ok     lock         free
     wrong  store        a write that was cut off left
                         '~/.local/share/opencode/.codex-accounts-AbCdEf'
                         $ rm ~/'.local/share/opencode/.codex-accounts-AbCdEf'
@@ -456,9 +456,8 @@ fn doctor_sees_a_lock_that_is_held() {
     let held =
         "flock .local/share/opencode/openai-codex-accounts.json.lock codex-accounts -q doctor";
     insta::assert_snapshot!(about(&home, "lock", held), @"
-    wrong  lock         the lock
+    wrong  lock         timed out after 2 s waiting for the lock
                         '~/.local/share/opencode/openai-codex-accounts.json.lock'
-                        was not had within 2 s
       $ fuser -v ~/'.local/share/opencode/openai-codex-accounts.json.lock'
     --- exit 1
     ");

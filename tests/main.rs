@@ -20,6 +20,7 @@ mod faults;
 mod hold;
 mod import;
 mod launch;
+mod launch_narrowed;
 mod layers;
 mod layers_circles;
 mod login;

@@ -27,7 +27,19 @@ const PICTURES: [(&str, &str, &str); 2] = [
 ];
 
 /// What is not run here, since it builds or is for root, and the test of packaging that shows it.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 15] = [
+    (
+        "codex-accounts setup",
+        "setup_shows_each_change_and_undo_brings_back_the_very_bytes",
+    ),
+    (
+        "codex-accounts setup --undo",
+        "setup_shows_each_change_and_undo_brings_back_the_very_bytes",
+    ),
+    (
+        "codex-launch --proxy ssh://me@build.example --key-file key opencode",
+        "a_relay_of_another_machine_is_reached_by_ssh_as_long_as_the_program_runs",
+    ),
     (
         "cargo build --release --locked && target/release/codex-rehearse",
         "cargo_finds_what_is_to_be_run_and_measured",
@@ -113,9 +125,14 @@ fn every_command_runs() {
 
 #[test]
 fn what_is_run_elsewhere_is_run_there() {
-    let packaging = include_str!("packaging.rs");
+    let there = [
+        include_str!("packaging.rs"),
+        include_str!("setup.rs"),
+        include_str!("launch_narrowed.rs"),
+    ]
+    .concat();
     for (command, test) in ELSEWHERE {
-        assert!(packaging.contains(&format!("fn {test}() {{")), "{command}");
+        assert!(there.contains(&format!("fn {test}() {{")), "{command}");
     }
 }
 

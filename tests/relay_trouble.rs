@@ -216,8 +216,8 @@ fn what_a_locked_store_was_not_told_counts_and_is_told_later() {
     setting.home.write(&path, store);
     assert!(setting.ask().body.contains("two@"));
     assert_eq!(setting.asked(), [Some(0), Some(1), Some(1)]);
-    wait_until("it says that the lock was not had", || {
-        setting.relay.stderr().contains("was not had within")
+    wait_until("it says that waiting for the lock timed out", || {
+        setting.relay.stderr().contains("waiting for the lock")
     });
     holder.kill().expect("an end");
     holder.wait().expect("an end");

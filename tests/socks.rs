@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::support::Home;
 use super::support::network;
+use super::support::request::QUESTION;
 
 /// A SOCKS server (RFC 1928) that knows every name as this machine, and tells which it was asked for.
 fn serve() -> (u16, Receiver<String>) {
@@ -82,7 +83,10 @@ fn a_socks_proxy_carries_refresh_usage_and_relay_and_knows_the_names() {
             assert_eq!(shown.code, 0, "{shown}");
             assert_eq!(asked(), ["chatgpt.com"]);
 
-            let ask = r#"curl -sS --fail -H "Authorization: Bearer $OPENAI_API_KEY" -H 'content-type: application/json' -d '{"model":"gpt-5.5","stream":true,"store":false,"instructions":"","input":[]}' "$OPENAI_BASE_URL/responses""#;
+            let ask = "curl -sS --fail -H \"Authorization: Bearer $OPENAI_API_KEY\" \
+                       -H 'content-type: application/json' -d @question \
+                       \"$OPENAI_BASE_URL/responses\"";
+            home.write("question", QUESTION);
             home.write("ask", ask);
             let shown = home.sh("codex-launch sh ask");
             assert_eq!(shown.code, 0, "{shown}");

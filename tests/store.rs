@@ -221,13 +221,13 @@ fn a_lock_that_is_never_given_back_is_given_up() {
     insta::assert_snapshot!(home.sh(WRITERS[0]), @"
     --- stderr
     codex-ratelimit-mark: waiting for the lock '$HOME/.local/share/opencode/openai-codex-accounts.json.lock'
-    codex-ratelimit-mark: error: the lock '$HOME/.local/share/opencode/openai-codex-accounts.json.lock' was not had within 10 s
+    codex-ratelimit-mark: error: timed out after 10 s waiting for the lock '$HOME/.local/share/opencode/openai-codex-accounts.json.lock'
     --- exit 75
     ");
     let quiet = quiet.wait_with_output().expect("an end");
     insta::assert_snapshot!(Shown::new(quiet, home.path()), @"
     --- stderr
-    codex-ratelimit-mark: error: the lock '$HOME/.local/share/opencode/openai-codex-accounts.json.lock' was not had within 10 s
+    codex-ratelimit-mark: error: timed out after 10 s waiting for the lock '$HOME/.local/share/opencode/openai-codex-accounts.json.lock'
     --- exit 75
     ");
     assert!(bytes(home.store_path()) == before);

@@ -14,11 +14,14 @@ use super::child::{self, Signals};
 use super::exit::{Code, Error};
 use super::proxy::{self, Rotation};
 use super::running_relay::RunningRelay;
-use super::shell::Shell;
+use super::shell::{self, Shell};
+use super::tunnel::Tunnel;
+use crate::account::handle::Handle;
 use crate::client::registry;
 use crate::client::wiring::{Borrowed, Relay};
 use crate::proxy::Proxy;
 use crate::proxy::log::Log;
+use crate::proxy::pool::narrowing::Narrowing;
 use crate::store;
 use crate::sys::memory;
 
@@ -34,6 +37,7 @@ use crate::sys::memory;
     override_usage = "codex-launch [-qhV] [--store FILE] [--strategy STRATEGY]
                     [--reserve PERCENT] [--max-wait DURATION]
                     [--head-timeout DURATION] [--no-websocket]
+                    [--account ACCOUNT] [--exclude ACCOUNT]
                     [--proxy URL [--key-file FILE]] [--]
                     [COMMAND [ARGUMENT ...]]",
     term_width = 80
@@ -41,7 +45,13 @@ use crate::sys::memory;
 pub struct Launch {
     #[command(flatten)]
     rotation: Rotation,
-    /// Use the codex-proxy that runs there
+    /// Use this account only
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "proxy")]
+    account: Option<String>,
+    /// Do not use this account; may be given several times
+    #[arg(long, value_name = "ACCOUNT", conflicts_with = "proxy")]
+    exclude: Vec<String>,
+    /// Use the codex-proxy that runs there; ssh://HOST is another machine
     #[arg(long, value_name = "URL", conflicts_with_all = ["strategy", "reserve", "max_wait", "head_timeout"])]
     proxy: Option<String>,
     /// The file of its key; default: $CODEX_PROXY_KEY
@@ -73,7 +83,13 @@ impl super::Command for Launch {
 impl Launch {
     /// Runs the program behind a relay that runs already.
     fn launch_behind(&self, url: &str, shell: &Shell) -> Result<Code, Error> {
-        let relay = RunningRelay::at(url, self.key_file.as_deref())?;
+        // The way there is open until the program has ended.
+        let mut tunnel = Tunnel::to(url)?;
+        let key_file = self.key_file.as_deref();
+        let relay = match &mut tunnel {
+            Some(tunnel) => tunnel.relay(key_file)?,
+            None => RunningRelay::at(url, key_file)?,
+        };
         self.launch(
             shell,
             &proxy::runtime()?,
@@ -93,7 +109,8 @@ impl Launch {
         let key = proxy::random_key()?;
         let log = open_log();
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let settings = self.rotation.settings(shell, listen, key.clone(), log)?;
+        let mut settings = self.rotation.settings(shell, listen, key.clone(), log)?;
+        settings.narrowing = self.narrowing(shell)?;
 
         let runtime = proxy::runtime()?;
         let relay = runtime
@@ -111,6 +128,26 @@ impl Launch {
         );
         runtime.block_on(relay.stop());
         status
+    }
+
+    /// Which accounts the person wants for this run.
+    fn narrowing(&self, shell: &Shell) -> Result<Narrowing, Error> {
+        if self.account.is_none() && self.exclude.is_empty() {
+            return Ok(Narrowing::default());
+        }
+        let accounts = shell.read(shell.accounts()?.as_ref())?.accounts;
+        let handle = |name: &String| {
+            let index = shell::find(&accounts, name)?;
+            Ok(Handle::from(&accounts[index]))
+        };
+        Ok(Narrowing {
+            only: self.account.as_ref().map(handle).transpose()?,
+            exclude: self
+                .exclude
+                .iter()
+                .map(handle)
+                .collect::<Result<_, Error>>()?,
+        })
     }
 
     /// Runs the program, pointed at the relay.

@@ -23,6 +23,7 @@ pub mod shell;
 pub mod token_decode;
 pub mod token_encode;
 pub mod token_refresh;
+mod tunnel;
 pub mod typed;
 pub mod usage_fetch;
 

@@ -232,9 +232,7 @@ fn show_code(shell: &Shell, invitation: &Invitation) {
 fn announce(shell: &Shell, login: &Admitted, label: Option<&str>) {
     for (index, account) in login.document.accounts.iter().enumerate().take(login.along) {
         let name = account.name();
-        shell.note(&format!(
-            "took along from opencode: {name}, account {index}"
-        ));
+        shell.note(&format!("imported from opencode: {name}, account {index}"));
     }
     let (name, index) = (login.account().name(), login.admission.index());
     shell.note(&match login.admission {

@@ -22,6 +22,7 @@ use crate::account::secret::Secret;
 use crate::net::endpoint::Endpoint;
 use crate::proxy::guard::Key;
 use crate::proxy::log::Log;
+use crate::proxy::pool::narrowing::Narrowing;
 use crate::proxy::{Listen, Proxy, Settings};
 use crate::store::{self, Store};
 use crate::sys::{self, memory, signals, stdio};
@@ -169,6 +170,7 @@ impl Rotation {
                 reserve: self.reserve,
                 credits: None,
             },
+            narrowing: Narrowing::default(),
             max_wait: self.max_wait,
             head_patience: self.head_timeout,
             websocket: self.websocket(),
@@ -221,7 +223,7 @@ fn listen(said: Option<SocketAddr>) -> Result<Listen, Error> {
     match (said, service::listener()?) {
         (Some(_), Some(_)) => Err(Error::new(
             Code::Usage,
-            "--listen is of no use where a listener was passed on",
+            "--listen can't be used together with socket activation",
         )),
         (Some(address), None) if !address.ip().is_loopback() => Err(Error::new(
             Code::Usage,

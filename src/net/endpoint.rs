@@ -111,6 +111,12 @@ impl Endpoint {
         })
     }
 
+    /// Whether an address leads to this machine.
+    #[must_use]
+    pub fn is_on_loopback(address: &str) -> bool {
+        Url::parse(address).is_ok_and(|url| is_loopback(&url))
+    }
+
     /// The address of a path below it; `path` begins with a slash.
     #[must_use]
     pub fn at(&self, path: &str) -> String {

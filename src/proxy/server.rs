@@ -22,6 +22,7 @@ use super::guard::{Key, PREFIX};
 use super::log::{Event, Line, Log};
 use super::pace::Pace;
 use super::pool::Pool;
+use super::pool::narrowing::Narrowing;
 use super::relay::Relay;
 use super::service;
 use super::session::Sessions;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub issuer: Endpoint,
     /// How the next account is chosen.
     pub wishes: Wishes,
+    /// Which accounts are used at all.
+    pub narrowing: Narrowing,
     /// How long a request is held when every account is limited.
     pub max_wait: Duration,
     /// How long the head of an answer may take.
@@ -137,6 +140,7 @@ impl Proxy {
             store,
             Issuer::new(settings.issuer),
             settings.wishes,
+            settings.narrowing,
             settings.clock,
             complaints(&log, settings.clock),
         );

@@ -35,7 +35,7 @@ pub enum Error {
         rights: Rights,
     },
     /// Another process held the lock all the time.
-    #[error("the lock '{}' was not had within {} s", path.display(), waited.as_secs())]
+    #[error("timed out after {} s waiting for the lock '{}'", waited.as_secs(), path.display())]
     Locked {
         /// The lock file.
         path: PathBuf,

@@ -162,7 +162,7 @@ fn opencodes_account_comes_along_into_the_first_store() {
     --- stderr
     codex-oauth-login: log in with the browser; its page is
     URL
-    codex-oauth-login: took along from opencode: acc-opencode, account 0
+    codex-oauth-login: imported from opencode: acc-opencode, account 0
     codex-oauth-login: logged in as one@example.com, account 1
     --- exit 0
     "#);

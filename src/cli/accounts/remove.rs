@@ -44,7 +44,7 @@ impl Remove {
         match issuer {
             Some(issuer) => end_login(shell, &issuer, &account),
             None if account.login_required.is_none() => {
-                shell.note("its login lives on, for whoever else has it");
+                shell.note("its login was not ended; other programs can go on using it");
             }
             None => {}
         }
@@ -112,5 +112,5 @@ fn end_login(shell: &Shell, issuer: &Issuer, account: &Account) {
         Err(error) => error.to_string(),
     };
     let issuer = issuer.endpoint();
-    shell.note(&format!("its login lives on at {issuer}: {why}"));
+    shell.note(&format!("its login could not be ended at {issuer}: {why}"));
 }

@@ -17,7 +17,7 @@ pub enum Code {
     Unavailable,
     /// Input or output failed.
     Io,
-    /// Try later: every account is limited, a lock was not had, a login timed out.
+    /// Try later: every account is limited, waiting for a lock timed out, or a login did.
     TryLater,
     /// Refused: login needed, consent denied, store readable by others.
     Refused,

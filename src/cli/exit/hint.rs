@@ -42,9 +42,7 @@ impl Error {
             | Self::Redeem(redeem::Error::Usage(usage::Error::NotAccepted { store, .. })) => {
                 Some(log_in_again(store.as_ref()))
             }
-            Self::Endpoint(endpoint::Error::NoRelay { .. }) => {
-                Some("use the address that codex-proxy prints".to_owned())
-            }
+            Self::Endpoint(endpoint::Error::NoRelay { value, .. }) => Some(of_no_relay(value)),
             Self::Endpoint(_) => Some("use https, or http to 127.0.0.1".to_owned()),
             _ => None,
         }
@@ -131,5 +129,19 @@ fn restore(path: &Path) -> String {
     match store::default_path() {
         Ok(usual) if usual == path => "codex-accounts doctor --restore".to_owned(),
         _ => format!("codex-accounts --store {} doctor --restore", quoted(path)),
+    }
+}
+
+/// A relay listens on loopback only; the way to one elsewhere is ssh's.
+fn of_no_relay(address: &str) -> String {
+    let url = url::Url::parse(address).ok();
+    let elsewhere = url.as_ref().filter(|url| url.scheme() == "http");
+    let elsewhere = elsewhere.filter(|_| !endpoint::Endpoint::is_on_loopback(address));
+    match elsewhere.and_then(|url| Some((url.host_str()?, url.port().unwrap_or(80)))) {
+        Some((host, port)) => format!(
+            "let ssh carry it: ssh -N -L {port}:127.0.0.1:{port} {host}, and --proxy \
+             http://127.0.0.1:{port}/codex; or --proxy ssh://{host}/{port}"
+        ),
+        None => "use the address that codex-proxy prints".to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task;
 use tokio::time::timeout;
 
+use super::narrowing::Narrowing;
 use super::pending;
 use super::{Pool, STORE_PATIENCE};
 use crate::account::handle::Handle;
@@ -58,7 +59,7 @@ impl Pool {
     pub async fn choose(self: &Arc<Self>, wanted: &Wanted) -> Choice {
         let mut document = self.document().await;
         let active = document.active_index;
-        let decision = decide(&document, wanted, self.wishes, self.now());
+        let decision = decide(&document, wanted, self.wishes, &self.narrowing, self.now());
         if let Decision::Use {
             index,
             switch: None,
@@ -92,7 +93,7 @@ impl Pool {
         let keep = Keep { index, since: now };
         let request = Request {
             keep: Some(keep),
-            ..request(&document, wanted, self.wishes)
+            ..request(&document, wanted, self.wishes, &self.narrowing)
         };
         let decision = pick::pick(accounts, document.active_index, &request, now);
         let is_it = decision
@@ -157,12 +158,17 @@ impl Pool {
     }
 
     fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> Choice {
-        let decision = decide(document, wanted, self.wishes, self.now());
+        let decision = decide(document, wanted, self.wishes, &self.narrowing, self.now());
         carry_out(document, decision, self.now()).0
     }
 }
 
-fn request<'a>(document: &Document, wanted: &'a Wanted, wishes: Wishes) -> Request<'a> {
+fn request<'a>(
+    document: &Document,
+    wanted: &'a Wanted,
+    wishes: Wishes,
+    narrowing: &Narrowing,
+) -> Request<'a> {
     let find = |who: &Handle| who.find(&document.accounts);
     let keep = |kept: &Kept| {
         let (index, since) = (find(&kept.who)?, kept.since);
@@ -171,20 +177,31 @@ fn request<'a>(document: &Document, wanted: &'a Wanted, wishes: Wishes) -> Reque
     Request {
         wishes: wishes.or(document.policy.wishes()),
         model: wanted.model.as_deref(),
-        exclude: wanted.excluded.iter().filter_map(find).collect(),
+        exclude: wanted
+            .excluded
+            .iter()
+            .filter_map(find)
+            .chain(narrowing.forbidden(&document.accounts))
+            .collect(),
         keep: wanted.keep.as_ref().and_then(keep),
         ..Request::default()
     }
 }
 
-fn decide(document: &Document, wanted: &Wanted, wishes: Wishes, now: UnixMillis) -> Decision {
+fn decide(
+    document: &Document,
+    wanted: &Wanted,
+    wishes: Wishes,
+    narrowing: &Narrowing,
+    now: UnixMillis,
+) -> Decision {
     let (accounts, active) = (&document.accounts, document.active_index);
-    let mut request = request(document, wanted, wishes);
+    let mut request = request(document, wanted, wishes, narrowing);
     let decision = pick::pick(accounts, active, &request, now);
     if decision == Decision::Nothing(Nothing::NoneAllowed) {
         // All were asked. Those that turned out to be limited will be back; those that need a login
         // will not.
-        request.exclude.clear();
+        request.exclude = narrowing.forbidden(accounts);
         let later = pick::pick(accounts, active, &request, now);
         if !matches!(later, Decision::Use { .. }) {
             return later;

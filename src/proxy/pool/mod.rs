@@ -4,6 +4,7 @@
 
 mod cached;
 mod choosing;
+pub mod narrowing;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use crate::clock::Clock;
 use crate::oauth::issuer::Issuer;
 use crate::store::log::{self, Active};
 use crate::store::{self, Absent, Document, Store};
+use narrowing::Narrowing;
 
 /// A request waits so long for the store, and goes on without it then.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
@@ -32,6 +34,7 @@ pub struct Pool {
     store: Arc<dyn Store>,
     issuer: Issuer,
     wishes: Wishes,
+    narrowing: Narrowing,
     clock: Clock,
     complain: Box<dyn Fn(&str) + Send + Sync>,
     cached: Cached,
@@ -45,6 +48,7 @@ impl Pool {
         store: Arc<dyn Store>,
         issuer: Issuer,
         wishes: Wishes,
+        narrowing: Narrowing,
         clock: Clock,
         complain: Box<dyn Fn(&str) + Send + Sync>,
     ) -> Arc<Self> {
@@ -52,6 +56,7 @@ impl Pool {
             store,
             issuer,
             wishes,
+            narrowing,
             clock,
             complain,
             cached: Cached::default(),

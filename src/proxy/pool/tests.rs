@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use super::narrowing::Narrowing;
 use super::*;
 use crate::account::limit::{Class, Limit, Reading, Reset, Source, Verdict};
 use crate::account::observation::{Asking, Observation};
@@ -94,6 +95,7 @@ fn pool() -> (Arc<Pool>, Arc<Memory>) {
         Arc::new(Shared(Arc::clone(&memory))),
         Issuer::new(issuer),
         Wishes::default(),
+        Narrowing::default(),
         Clock::System,
         Box::new(|_| ()),
     );

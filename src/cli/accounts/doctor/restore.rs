@@ -25,7 +25,7 @@ pub(super) fn restore(shell: &Shell, yes: bool) -> Result<Code, Error> {
     if let Some(kept) = backups.restore(&backup)? {
         shell.note(&format!("what was there is now '{}'", kept.display()));
     }
-    shell.note(&format!("'{at}' is brought back"));
+    shell.note(&format!("restored '{at}'"));
     Ok(Code::Done)
 }
 

@@ -118,7 +118,7 @@ fn lock(shell: &Shell, file: &Path) -> Finding {
     };
     let path = commit::with_suffix(file, ".lock");
     match store::lock_file(path.clone(), patience, shell.waiting()) {
-        Ok(_) => Finding::well("lock", "it can be had"),
+        Ok(_) => Finding::well("lock", "free"),
         Err(error @ store::Error::NoLocks { .. }) => {
             let advice = "keep the store where there are locks, on a local disk: set \
                           CODEX_ACCOUNTS_FILE";
