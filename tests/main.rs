@@ -15,6 +15,7 @@ mod cmd;
 mod codex;
 mod codex_socket;
 mod corpus;
+mod e2e;
 #[cfg(target_os = "linux")]
 mod faults;
 mod hold;

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
-use codex_accounts::rehearse::{Blobs, Script, Style};
+use codex_accounts::rehearse::{Script, Style};
 
 use super::support::Home;
 use super::support::asked::asked;
@@ -52,9 +52,7 @@ fn setting() -> (Home, Servers) {
         ".codex/config.toml",
         format!("{NO_QUESTIONS}\n{trusted}\n{config}"),
     );
-    let mut script = Script::with_accounts(2);
-    script.blobs = Blobs::Portable;
-    let pretend = home.with_servers(script);
+    let pretend = home.with_servers(Script::with_accounts(2));
     (home, pretend)
 }
 

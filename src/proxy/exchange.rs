@@ -323,7 +323,14 @@ impl Exchange {
                         let attempt = self.attempt(account, asked.map_err(NoAnswer::Silent));
                         return Then::Next(attempt, Ok(maker));
                     }
-                    None => continue,
+                    None => {
+                        if !transport.can_ask(&account) {
+                            // The client sends it whole, and then it is cut before it is refused.
+                            self.carried
+                                .refused(&relay.sessions, &Handle::from(&account));
+                        }
+                        continue;
+                    }
                 },
                 Step::PassOn => relay.pace.served(&turn),
                 Step::Next => {}

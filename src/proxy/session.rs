@@ -206,10 +206,15 @@ impl Carried {
         let Some(key) = &self.key else {
             return;
         };
-        if let Some((_, blobs)) = self.cuts.get(&by.who.key()) {
-            sessions.refused(key, &by.who, blobs);
-        }
+        self.refused(sessions, &by.who);
         sessions.served(key, model, by);
+    }
+
+    /// What was cut out for an account is left out beforehand from now on.
+    pub(super) fn refused(&self, sessions: &Sessions, who: &Handle) {
+        if let (Some(key), Some((_, blobs))) = (&self.key, self.cuts.get(&who.key())) {
+            sessions.refused(key, who, blobs);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::WebSocket;
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use crate::support::Home;
 use crate::support::request::{codex, items_of, opencode, output, user};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -376,4 +377,58 @@ fn an_upgrade_that_is_not_complete_is_refused() {
     assert_eq!(without("chatgpt-account-id", Some("account-two")), 403);
     pretend.change(|script| script.socket.offered = false);
     assert_eq!(open(&pretend, upgrade(&pretend, 0)).err(), Some(426));
+}
+
+#[test]
+fn the_real_codex_stays_on_it_with_increments() {
+    let mut home = Home::with_clients();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    let provider = format!(
+        "model_providers.p={{name=\"OpenAI\",base_url=\"{}/codex\",wire_api=\"responses\",env_key=\"TOKEN\",\
+         supports_websockets=true,http_headers={{chatgpt-account-id=\"account-one\"}}}}",
+        pretend.upstream()
+    );
+    let token = home.store()["accounts"][0]["accessToken"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let mut command = home.command("codex");
+    command
+        .env("TOKEN", token)
+        .args(["exec", "--skip-git-repo-check", "-m", "gpt-5.5", "--json"])
+        .args([
+            "-c",
+            "model_provider=p",
+            "-c",
+            &provider,
+            "[run echo hi] [invent]",
+        ]);
+    let shown = home.run(command.write_stdin(""));
+    assert!(
+        shown
+            .stdout
+            .contains("answered by one@example.com. The word is"),
+        "{shown}"
+    );
+    assert!(!shown.stdout.contains(r#""type":"error""#), "{shown}");
+    let seen = pretend.seen();
+    let frames: Vec<Value> = seen
+        .iter()
+        .filter(|seen| seen.asks_the_model())
+        .map(|seen| serde_json::from_slice(&seen.body).expect("a frame"))
+        .collect();
+    let goes_on: Vec<bool> = frames
+        .iter()
+        .map(|frame| frame["previous_response_id"].is_string())
+        .collect();
+    assert_eq!(
+        goes_on,
+        [false, true, true],
+        "a prewarm and what comes on top of it"
+    );
+    assert!(
+        !seen
+            .iter()
+            .any(|seen| seen.is("POST", "/backend-api/codex/responses"))
+    );
 }

@@ -6,7 +6,7 @@ use codex_accounts::rehearse::Pretend;
 pub(crate) fn asked(pretend: &Pretend) -> Vec<usize> {
     let seen = pretend.seen();
     seen.iter()
-        .filter(|seen| seen.is("POST", "/backend-api/codex/responses"))
+        .filter(|seen| seen.asks_the_model())
         .filter_map(|seen| seen.account)
         .collect()
 }

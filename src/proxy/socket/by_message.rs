@@ -62,10 +62,8 @@ pub(super) struct Begun {
 }
 
 impl Carrier for ByMessage<'_> {
-    /// What goes on from an answer holds only what was not in that.
     fn text(&self) -> Option<Cow<'_, [u8]>> {
-        let whole = !self.create.is_increment;
-        whole.then(|| Cow::Borrowed(self.create.text.as_bytes()))
+        Some(Cow::Borrowed(self.create.text.as_bytes()))
     }
 
     fn send(&mut self, text: Option<String>) {
