@@ -2,8 +2,7 @@
 
 use http::HeaderMap;
 
-use super::limited::last_exhausted;
-use super::windows::{from_now, window, window_reset};
+use super::windows::{from_now, last_exhausted, window, window_reset};
 use crate::account::time::UnixMillis;
 use crate::account::usage::{Credits, Window};
 use crate::account::{Extra, Scope};

@@ -12,7 +12,6 @@ use super::reset::{Reset, Source, reset};
 use super::spoken::spoken_clock;
 use crate::account::Scope;
 use crate::account::time::UnixMillis;
-use crate::account::usage::Window;
 
 /// A wait up to this long is a matter of pace, not of a used-up quota.
 const LONGEST_THROTTLE: Duration = Duration::from_secs(2 * 60);
@@ -95,15 +94,4 @@ pub(super) fn limit(headers: &Headers, body: &Body, now: UnixMillis) -> Limit {
             .map(|window| window.minutes)
             .filter(|minutes| *minutes > 0),
     }
-}
-
-/// Of the used-up windows of a scope, the one that resets last.
-pub(super) fn last_exhausted<'a>(
-    windows: impl IntoIterator<Item = &'a Window>,
-    scope: Option<&Scope>,
-) -> Option<&'a Window> {
-    windows
-        .into_iter()
-        .filter(|window| window.scope.as_ref() == scope && window.exhausted())
-        .max_by_key(|window| window.resets_at)
 }

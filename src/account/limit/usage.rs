@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use super::headers::scope_id;
-use super::limited::{Class, Limit, last_exhausted};
+use super::limited::{Class, Limit};
 use super::reading::{Origin, Reading};
 use super::reset::{Reset, Source};
 use super::verdict::Verdict;
-use super::windows::{json_credits, json_number, json_window};
+use super::windows::{json_credits, json_number, json_window, last_exhausted};
 use crate::account::time::UnixMillis;
 use crate::account::usage::{BankedResets, Budget, Window};
 use crate::account::{Extra, Scope};

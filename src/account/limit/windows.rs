@@ -85,3 +85,14 @@ pub(super) fn json_number(value: &Value) -> Option<f64> {
 pub(super) fn from_now(secs: f64, now: UnixMillis) -> Option<UnixMillis> {
     Some(now.plus(Duration::try_from_secs_f64(secs).ok()?))
 }
+
+/// Of the used-up windows of a scope, the one that resets last.
+pub(super) fn last_exhausted<'a>(
+    windows: impl IntoIterator<Item = &'a Window>,
+    scope: Option<&Scope>,
+) -> Option<&'a Window> {
+    windows
+        .into_iter()
+        .filter(|window| window.scope.as_ref() == scope && window.exhausted())
+        .max_by_key(|window| window.resets_at)
+}

@@ -3,7 +3,7 @@
 //!
 //! - [`request`]: what is asked for. [`decide`]: the choice, and what it is called.
 //! - `order`: who may be chosen, and who comes last. [`strategy`]: who of the rest.
-//! - [`policy`]: what is wished of the choice, for a run or for good.
+//! - [`wishes`]: what is wished of the choice, for a run or for good. [`policy`]: as it is kept.
 //! - `session`: which account a session has. [`explain`]: why an account was passed over.
 //! - [`activation`]: what a choice changes in the accounts.
 //!
@@ -19,10 +19,12 @@ mod properties;
 pub mod request;
 mod session;
 pub mod strategy;
+pub mod wishes;
 
 pub use activation::{activate, active_before, apply, is_news};
 pub use decide::{Decision, Nothing, pick};
 pub use explain::{Reason, explain};
-pub use policy::{Credits, Policy, Wishes};
+pub use policy::Policy;
 pub use request::{Keep, Request};
 pub use strategy::Strategy;
+pub use wishes::{Credits, Wishes};

@@ -1,7 +1,7 @@
 //! Who may be chosen, and who of them comes last.
 
 use super::Request;
-use super::policy::{Credits, Wishes};
+use super::wishes::{Credits, Wishes};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, State};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::policy::Wishes;
+use super::wishes::Wishes;
 use crate::account::time::UnixMillis;
 
 /// What is asked for.
