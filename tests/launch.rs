@@ -15,7 +15,7 @@ use super::support::Home;
 use super::support::accounts::{account, store};
 #[cfg(target_os = "linux")]
 use super::support::network;
-use super::support::relay::Setting;
+use super::support::relay::{Setting, first_limited};
 use super::support::request::QUESTION;
 use super::support::shown::Shown;
 use super::support::stage::wait_until;
@@ -209,6 +209,52 @@ fn a_lock_that_takes_long_was_told_of_on_the_childs_terminal() {
     assert!(shown.stdout.contains("answered by two"), "{shown}");
     assert_eq!(shown.stderr, "");
     drop(pretend);
+}
+
+/// Asks once in a session, as Codex on a screen does: of the relay that its arguments name.
+const CODEX: &str = r#"#!/bin/sh
+url=$(printf %s "$*" | grep -o 'http://[^"]*')
+curl -sS -o answer -H "Authorization: Bearer $CODEX_ACCOUNTS_KEY" -H 'session-id: 0199-abc' \
+    -d @question "$url/responses"
+echo ended
+"#;
+
+#[test]
+fn a_run_on_a_terminal_ends_with_a_line_that_says_what_it_came_to() {
+    let mut home = Home::new();
+    home.install("codex", CODEX);
+    home.write("question", QUESTION);
+    let _pretend = home.with_servers(first_limited(Style::UsageLimit));
+    let terminal = home.terminal(200, 30);
+
+    terminal.enter("codex-launch codex");
+    terminal.wait_for("continue with");
+    terminal.wait_for_shell();
+    let screen = terminal.screen();
+    let line = screen.lines().find(|line| line.contains("request"));
+    let (before, after) = line
+        .and_then(|it| it.split_once(" is limited until "))
+        .expect(&screen);
+    assert_eq!(
+        before, "codex-launch: 1 request; one@example.com",
+        "{screen}"
+    );
+    let (_clock, after) = after.split_once("; ").expect(&screen);
+    assert_eq!(
+        after,
+        "two@example.com went on; continue with: codex-launch codex resume 0199-abc"
+    );
+
+    for quiet in [
+        "codex-launch -q codex",
+        "codex-launch codex 2>errors; cat errors",
+        "codex-launch true",
+    ] {
+        terminal.enter(&format!("clear; {quiet}"));
+        terminal.wait_for_shell();
+        let screen = terminal.screen();
+        assert!(!screen.contains("codex-launch:"), "{quiet}: {screen}");
+    }
 }
 
 /// A relay that runs, and its key in a file; a home without a store that asks for it.

@@ -16,17 +16,21 @@ use super::support::tmux::Terminal;
 struct Client {
     /// How a person starts it.
     command: &'static str,
+    /// What goes on with its session, up to the name of that.
+    resume: &'static str,
     /// What it shows when it can be asked something for the first time.
     ready: &'static str,
 }
 
 const OPENCODE: Client = Client {
     command: "codex-launch opencode -m openai/gpt-5.5",
+    resume: "codex-launch opencode --session ses_",
     ready: "Ask anything",
 };
 
 const CODEX: Client = Client {
     command: "codex-launch codex -m gpt-5.5",
+    resume: "codex-launch codex resume 0",
     ready: "Ask Codex to do anything",
 };
 
@@ -56,7 +60,8 @@ fn setting() -> (Home, Servers) {
     (home, pretend)
 }
 
-/// From the first question to the last, with everything that happens to a terminal in between.
+/// From the first question to the last, with everything that happens to a terminal in between, and
+/// the line that tells of it when the client is gone.
 fn converse(client: &Client) {
     let (home, pretend) = setting();
     let terminal = home.terminal(100, 30);
@@ -107,7 +112,16 @@ fn converse(client: &Client) {
         .map(|name| fs::read_to_string(home.path().join(name)).expect("the modes of the terminal"));
     assert!(modes[0] == modes[1] && modes[0] == modes[2], "{modes:?}");
 
-    assert_nothing_was_noticed(&terminal);
+    let all = terminal.all();
+    let closing = all.replace('\n', "");
+    let resume = format!("continue with: {}", client.resume);
+    for words in [
+        "one@example.com is limited until ",
+        "two@example.com went on",
+        &resume,
+    ] {
+        assert!(closing.contains(words), "{words}:\n{all}");
+    }
     let later = &asked(&pretend)[limited.len()..];
     assert!(later.iter().all(|account| *account == 1), "{later:?}");
     assert_eq!(home.store()["activeIndex"], 1);

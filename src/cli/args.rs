@@ -1,5 +1,6 @@
 //! Arguments that several commands have, and how values are written on a command line.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -86,6 +87,17 @@ pub fn time(text: &str) -> Result<UnixMillis, String> {
         .ok_or_else(|| "not a time, like 1777936568 or 2026-05-04T23:16:08Z".to_owned())
 }
 
+/// Reads where to listen: an address with its port, or a port, which is one of 127.0.0.1.
+///
+/// # Errors
+/// When it is neither.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let at_home = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    text.parse()
+        .or_else(|_| text.parse().map(at_home))
+        .map_err(|_| "not an address with a port, like 127.0.0.1:8080, nor a port".to_owned())
+}
+
 /// Reads a percentage.
 ///
 /// # Errors
@@ -115,6 +127,20 @@ mod tests {
         }
         for bad in ["", "s", "-1", "1w", "1h30m", "1e400", "nan"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_port_alone_is_one_of_loopback() {
+        for (text, address) in [
+            ("8080", "127.0.0.1:8080"),
+            ("0", "127.0.0.1:0"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(super::address(text).unwrap().to_string(), address);
+        }
+        for bad in ["", "localhost", "127.0.0.1", "65536", ":80"] {
+            assert!(super::address(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,5 +1,5 @@
 //! `codex-launch`: runs a coding agent behind a relay of its own. The terminal, the signals and the
-//! exit status are the agent's; nothing is printed while it runs.
+//! exit status are the agent's; nothing is printed while it runs, and one line on a terminal after it.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Write};
@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use super::args::Common;
 use super::child::{self, Signals};
 use super::exit::{Code, Error};
+use super::launch_summary::closing_line;
 use super::proxy::{self, Rotation};
 use super::running_relay::RunningRelay;
 use super::shell::{self, Shell};
@@ -22,6 +23,7 @@ use crate::client::wiring::{Borrowed, Relay};
 use crate::proxy::Proxy;
 use crate::proxy::log::Log;
 use crate::proxy::pool::narrowing::Narrowing;
+use crate::proxy::tally::Tally;
 use crate::store;
 use crate::sys::memory;
 
@@ -126,8 +128,34 @@ impl Launch {
                 websocket: self.rotation.websocket(),
             },
         );
-        runtime.block_on(relay.stop());
+        let tally = runtime.block_on(relay.stop());
+        if status.is_ok() && io::stderr().is_terminal() {
+            self.say_what_it_came_to(&tally, shell);
+        }
         status
+    }
+
+    /// One line, once the terminal is the person's again.
+    fn say_what_it_came_to(&self, tally: &Tally, shell: &Shell) {
+        let (program, arguments) = self.program();
+        let resume = tally.session.as_deref().and_then(|session| {
+            let resume = registry::resume(program, arguments, session)?;
+            Some(format!("{} {resume}", shell.command("codex-launch")))
+        });
+        let store = shell.accounts().ok();
+        let document = store.and_then(|store| shell.read(store.as_ref()).ok());
+        let accounts = document.unwrap_or_default().accounts;
+        if let Some(line) = closing_line(tally, &accounts, shell.now(), resume.as_deref()) {
+            shell.note(&line);
+        }
+    }
+
+    /// The program and its arguments.
+    fn program(&self) -> (&OsStr, &[OsString]) {
+        match self.command.split_first() {
+            Some((program, arguments)) => (program.as_os_str(), arguments),
+            None => (OsStr::new("opencode"), &[]),
+        }
     }
 
     /// Which accounts the person wants for this run.
@@ -152,10 +180,7 @@ impl Launch {
 
     /// Runs the program, pointed at the relay.
     fn launch(&self, shell: &Shell, runtime: &Runtime, relay: Relay<'_>) -> Result<Code, Error> {
-        let (program, arguments) = match self.command.split_first() {
-            Some((program, arguments)) => (program.as_os_str(), arguments),
-            None => (OsStr::new("opencode"), [].as_slice()),
-        };
+        let (program, arguments) = self.program();
         // In place before there is anything that must be taken back.
         let signals = Signals::take(runtime)?;
         let wiring = registry::wire(program, arguments, relay, shell.waiting())?;

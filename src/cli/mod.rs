@@ -10,6 +10,7 @@ pub mod child;
 pub mod complete;
 pub mod exit;
 pub mod launch;
+mod launch_summary;
 pub mod oauth_login;
 pub mod proxy;
 pub mod ratelimit_mark;

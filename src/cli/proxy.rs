@@ -43,8 +43,8 @@ use crate::sys::{self, memory, signals, stdio};
     term_width = 80
 )]
 pub struct ProxyCommand {
-    /// Listen here; a loopback address, port 0 for any
-    #[arg(long, value_name = "ADDRESS")]
+    /// Listen here; a loopback address or a port, 0 for any
+    #[arg(long, value_name = "ADDRESS", value_parser = args::address)]
     listen: Option<SocketAddr>,
     /// The key is the first line of this file, instead of a random one
     #[arg(long, value_name = "FILE")]

@@ -52,6 +52,9 @@ pub trait Client: Send + Sync {
         waiting: Waiting,
     ) -> Result<Wiring, wiring::Error>;
 
+    /// What is typed to go on with a session of a run with these arguments.
+    fn resume(&self, arguments: &[OsString], session: &str) -> String;
+
     /// The file in which a run that was cut off left something of ours, if one did.
     fn left_behind(&self) -> Option<PathBuf> {
         None

@@ -18,6 +18,18 @@ pub fn named(name: &OsStr) -> Option<&'static dyn Client> {
     CLIENTS.into_iter().find(|client| name == client.name())
 }
 
+/// What is typed to go on with a session of this program; nothing, where it is no client or what it
+/// calls a session is no word for a shell.
+#[must_use]
+pub fn resume(program: &OsStr, arguments: &[OsString], session: &str) -> Option<String> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if session.starts_with('-') || !session.bytes().all(is_letter) {
+        return None;
+    }
+    let client = CLIENTS.into_iter().find(|client| client.is(program))?;
+    Some(client.resume(arguments, session))
+}
+
 /// The login files of the person who runs this. `waiting` is told when a lock takes long.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::tally::Tally;
 use crate::account::session::Counts;
 use crate::account::time::UnixMillis;
 use crate::store::commit;
@@ -30,6 +31,7 @@ const PATIENCE: Patience = Patience {
 pub struct Log {
     file: Option<Mutex<Bounded>>,
     to_stderr: bool,
+    tally: Mutex<Tally>,
 }
 
 /// A file that other relays write too, and may put aside at any time.
@@ -123,10 +125,11 @@ pub enum Event<'a> {
 impl Log {
     /// A log that goes nowhere but to standard error, if that is wanted.
     #[must_use]
-    pub const fn nowhere(to_stderr: bool) -> Self {
+    pub fn nowhere(to_stderr: bool) -> Self {
         Self {
             file: None,
             to_stderr,
+            tally: Mutex::default(),
         }
     }
 
@@ -142,11 +145,22 @@ impl Log {
                 file: open(path)?,
             })),
             to_stderr,
+            tally: Mutex::default(),
         })
+    }
+
+    /// What its lines came to so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.clone()
     }
 
     /// Writes a line. That it can't be written is nothing to stop for.
     pub fn write(&self, line: &Line<'_>) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        count(&mut tally, line);
+        drop(tally);
         let Ok(mut text) = serde_json::to_string(line) else {
             return;
         };
@@ -158,6 +172,23 @@ impl Log {
             let mut bounded = bounded.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = bounded.write(&text);
         }
+    }
+}
+
+fn count(tally: &mut Tally, line: &Line<'_>) {
+    match line.event {
+        Event::Answer {
+            account,
+            verdict: "limited",
+            ..
+        } => tally.met_limit(account),
+        // A handshake carries the requests that come after it.
+        Event::Done {
+            ws: Some("handshake"),
+            ..
+        } => {}
+        Event::Done { account, .. } => tally.met_end(account, line.session),
+        _ => {}
     }
 }
 
@@ -267,5 +298,52 @@ mod tests {
         fs::remove_file(&path).unwrap();
         log.write(&line);
         assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn requests_are_counted_once_and_handshakes_never() {
+        let log = Log::nowhere(false);
+        let write = |session, event| {
+            log.write(&Line {
+                at: UnixMillis::from_secs(1),
+                request: 1,
+                session,
+                event,
+            });
+        };
+        let answer = |verdict| Event::Answer {
+            account: "one",
+            status: Some(429),
+            verdict,
+            step: "next",
+            head_ms: 1,
+        };
+        let done = |account, ws| Event::Done {
+            account,
+            status: Some(200),
+            verdict: None,
+            head_ms: None,
+            first_byte_ms: None,
+            bytes: 0,
+            whole: true,
+            ws,
+            close: None,
+        };
+        write(Some("s"), done(Some("one"), Some("handshake")));
+        write(Some("s"), answer("ok"));
+        assert_eq!(log.tally(), Tally::default());
+        write(Some("s"), answer("limited"));
+        write(Some("s"), answer("limited"));
+        write(Some("s"), done(Some("two"), Some("request")));
+        write(None, done(Some("two"), None));
+        // The relay's own answer.
+        write(None, done(None, None));
+        let expected = Tally {
+            requests: 2,
+            limited: vec!["one".into()],
+            last: Some("two".into()),
+            session: Some("s".into()),
+        };
+        assert_eq!(log.tally(), expected);
     }
 }

@@ -20,6 +20,7 @@ mod service;
 mod session;
 pub mod socket;
 mod sockets_seen;
+pub mod tally;
 pub mod turns;
 pub mod upstream;
 mod watcher;

@@ -27,6 +27,7 @@ use super::relay::Relay;
 use super::service;
 use super::session::Sessions;
 use super::sockets_seen::SocketsSeen;
+use super::tally::Tally;
 use super::turns::Turns;
 use super::upstream::Upstream;
 use crate::account::pick::Wishes;
@@ -176,14 +177,15 @@ impl Proxy {
         format!("http://{}{PREFIX}", self.address)
     }
 
-    /// Ends all connections, and tells the store what it was not told yet.
-    pub async fn stop(self) {
+    /// Ends all connections, and tells the store what it was not told yet. What the run came to.
+    pub async fn stop(self) -> Tally {
         self.staying_ahead.abort();
         self.accepting.abort();
         let _ = self.accepting.await;
         self.relay.ending.send_replace(true);
         let _ = timeout(DRAIN, self.relay.ending.closed()).await;
         self.relay.pool.settle().await;
+        self.relay.log.tally()
     }
 }
 

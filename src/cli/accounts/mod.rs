@@ -34,7 +34,7 @@ mod status;
 mod table;
 mod view;
 mod watch;
-mod when;
+pub(super) mod when;
 mod who;
 
 use who::called;

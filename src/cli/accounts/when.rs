@@ -18,14 +18,14 @@ const NEAR: Duration = Duration::from_secs(12 * HOUR);
 
 /// The present time, where the person is.
 #[derive(Clone, Debug)]
-pub(super) struct Local {
+pub(in crate::cli) struct Local {
     now: UnixMillis,
     zone: TimeZone,
 }
 
 impl Local {
     /// The time zone is the system's, or the one that `TZ` names.
-    pub(super) fn new(now: UnixMillis) -> Self {
+    pub(in crate::cli) fn new(now: UnixMillis) -> Self {
         let zone = TimeZone::system();
         Self { now, zone }
     }
@@ -35,7 +35,7 @@ impl Local {
     }
 
     /// `14:20` of today or within the next hours, within a week `Mon 14:20`, else `4 May 14:20`.
-    pub(super) fn clock(&self, time: UnixMillis) -> String {
+    pub(in crate::cli) fn clock(&self, time: UnixMillis) -> String {
         let format = match self.distance(time) {
             Distance::Near => "%H:%M",
             Distance::Week => "%a %H:%M",

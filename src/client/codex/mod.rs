@@ -57,6 +57,14 @@ impl Client for Codex {
         Ok(wire::wire(arguments, relay)?)
     }
 
+    fn resume(&self, arguments: &[OsString], session: &str) -> String {
+        // A session goes on with the provider that it began with: see `PROVIDER`.
+        match wire::is_exec(arguments) {
+            true => format!("codex exec resume {session}"),
+            false => format!("codex resume {session}"),
+        }
+    }
+
     fn point_for_good(&self, relay: &Standing<'_>) -> Result<Vec<Edit>, for_good::Error> {
         config::point(relay)
     }

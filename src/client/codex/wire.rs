@@ -67,7 +67,7 @@ fn by_own_provider(relay: Relay<'_>) -> Wiring {
 
 /// Whether these are arguments of `codex exec`: of the words, the first that can't be an option's
 /// value, or an earlier one that says so.
-fn is_exec(arguments: &[OsString]) -> bool {
+pub(super) fn is_exec(arguments: &[OsString]) -> bool {
     let is_option = |argument: &OsString| argument.as_encoded_bytes().starts_with(b"-");
     let mut may_be_value = false;
     for argument in arguments {

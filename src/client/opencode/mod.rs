@@ -55,6 +55,10 @@ impl Client for Opencode {
         wire::wire(relay, waiting)
     }
 
+    fn resume(&self, _: &[OsString], session: &str) -> String {
+        format!("opencode --session {session}")
+    }
+
     fn point_for_good(&self, relay: &Standing<'_>) -> Result<Vec<Edit>, for_good::Error> {
         config::point(relay)
     }
