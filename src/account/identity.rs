@@ -140,10 +140,8 @@ pub fn admit(accounts: &mut Vec<Account>, login: Account, now: UnixMillis) -> Ad
     take(&mut known.email, login.email);
     take(&mut known.plan_type, login.plan_type);
     take(&mut known.label, login.label);
-    known.tokens.replace(login.tokens);
-    known.shared_with = login.shared_with;
+    known.take_login(login.tokens, login.shared_with);
     known.enabled = true;
-    known.login_required = None;
     Admission::Renewed(index)
 }
 
@@ -162,6 +160,7 @@ fn nameless_dead(accounts: &[Account], login: &Account) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::Scope;
     use crate::account::secret::RefreshToken;
 
     fn login(token: &str, account: &str, user: Option<&str>, email: Option<&str>) -> Account {
@@ -213,5 +212,19 @@ mod tests {
         assert_eq!(accounts[0].label.as_deref(), Some("work"));
         assert!(accounts[0].enabled);
         assert_eq!(accounts[0].tokens.refresh.expose(), "new");
+    }
+
+    #[test]
+    fn a_new_login_does_not_wait_for_the_refusals_of_the_old_one_to_end() {
+        let now = UnixMillis::from_secs(1);
+        let hour = UnixMillis::from_secs(3600);
+        let mut refused = login("old", "acc", Some("u"), None);
+        for scope in [Scope::REFUSED, Scope::DEFAULT] {
+            refused.record_by_hand(Scope::new(scope), hour, None, now);
+        }
+        let mut accounts = vec![refused];
+        admit(&mut accounts, login("new", "acc", Some("u"), None), now);
+        let marked: Vec<&str> = accounts[0].limits().keys().map(Scope::as_str).collect();
+        assert_eq!(marked, [Scope::DEFAULT], "a limit is the account's");
     }
 }

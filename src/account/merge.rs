@@ -47,9 +47,7 @@ pub fn merge(accounts: &mut Vec<Account>, mut other: Account, now: UnixMillis) -
         known.shared_with.append(&mut other.shared_with);
         Merged::Same(index)
     } else if is_later(&other, known) {
-        known.tokens.replace(other.tokens);
-        known.shared_with = other.shared_with;
-        known.login_required = None;
+        known.take_login(other.tokens, other.shared_with);
         Merged::Renewed(index)
     } else {
         Merged::Kept(index)
@@ -84,7 +82,7 @@ mod tests {
     use super::*;
     use crate::account::secret::RefreshToken;
     use crate::account::tokens::Tokens;
-    use crate::account::{AccountId, Extra, LoginRequired, UserId};
+    use crate::account::{AccountId, Extra, LoginRequired, Scope, UserId};
 
     const NOW: UnixMillis = UnixMillis::from_secs(1000);
 
@@ -165,6 +163,19 @@ mod tests {
                 merged(dead.clone(), older),
                 (Merged::Kept(0), "dead".into())
             );
+        }
+    }
+
+    #[test]
+    fn later_tokens_end_what_was_refused_and_the_same_do_not() {
+        let hour = UnixMillis::from_secs(4600);
+        for (other, stays) in [("old", true), ("new", false)] {
+            let mut known = account("old", 10, 0);
+            known.record_by_hand(Scope::new(Scope::REFUSED), hour, None, NOW);
+            let mut accounts = vec![known];
+            merge(&mut accounts, account(other, 20, 0), NOW);
+            let is_marked = accounts[0].limits().contains_key(Scope::REFUSED);
+            assert_eq!(is_marked, stays, "{other}");
         }
     }
 

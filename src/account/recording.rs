@@ -2,12 +2,14 @@
 //! extends a mark, lifts it, or leaves it alone (DESIGN §2, `codex-ratelimit-mark`). What a
 //! response means, [`super::limit`] says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::limit::{Class, LONGEST, Limit, ModelNotIncluded, Origin, Reading, Source, Verdict};
 use super::mark::{Mark, bare_model, same_model};
 use super::observation::{Asking, Observation};
 use super::time::UnixMillis;
+use super::tokens::Tokens;
 use super::usage::Window;
 use super::{Account, Extra, LoginRequired, Scope};
 
@@ -68,6 +70,14 @@ impl Account {
             | Verdict::Other => {}
         }
         None
+    }
+
+    /// Has the tokens of another login from now on: what was refused was said of the ones before.
+    pub(super) fn take_login(&mut self, tokens: Tokens, shared_with: BTreeSet<String>) {
+        self.tokens.replace(tokens);
+        self.shared_with = shared_with;
+        self.login_required = None;
+        self.clear_limit(Scope::REFUSED);
     }
 
     /// A banked reset was spent: no used-up quota is left, but for what was marked by hand.
