@@ -280,18 +280,29 @@ fn it_says_what_it_is_to_those_who_know_the_key() {
 
 #[test]
 fn the_client_credentials_stay_here_and_the_accounts_go_out() {
-    let setting = Setting::new(Script::with_accounts(1), &[]);
-    setting.send(
-        "/responses",
-        &[
+    const RESIDENCY: &str = "x-openai-internal-codex-residency";
+    const FEDRAMP: &str = "x-openai-fedramp";
+    let ask = |residency: Option<&str>, fedramp| {
+        let mut script = Script::with_accounts(1);
+        script.accounts[0].residency = residency.map(str::to_owned);
+        script.accounts[0].fedramp = fedramp;
+        let setting = Setting::new(script, &[]);
+        let sent = [
             ("chatgpt-account-id", "of-the-client"),
             ("cookie", "secret=1"),
             ("originator", "opencode"),
-        ],
-        "{}",
-    );
-    let seen = setting.pretend.seen();
-    let asked = seen.last().expect("a request");
+            (RESIDENCY, "of-the-client"),
+            (FEDRAMP, "of-the-client"),
+        ];
+        setting.send("/responses", &sent, "{}");
+        setting.pretend.seen().pop().expect("a request")
+    };
+    let asked = ask(Some("eu"), true);
+    assert_eq!(asked.header(RESIDENCY), Some("eu"));
+    assert_eq!(asked.header(FEDRAMP), Some("true"));
+    let asked = ask(None, false);
+    assert_eq!(asked.header(RESIDENCY), None);
+    assert_eq!(asked.header(FEDRAMP), None);
     assert_eq!(asked.account, Some(0));
     assert_eq!(asked.header("chatgpt-account-id"), Some("account-one"));
     assert_eq!(asked.header("originator"), Some("opencode"));

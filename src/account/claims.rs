@@ -26,6 +26,8 @@ pub struct Claims {
     pub expires_at: Option<UnixMillis>,
     /// Where the workspace's data has to stay; `no_constraint` is left out.
     pub residency: Option<String>,
+    /// Whether the workspace is one of FedRAMP.
+    pub is_fedramp: bool,
 }
 
 impl Claims {
@@ -50,6 +52,7 @@ impl Claims {
             plan_type: id.plan_type.or(access.plan_type),
             expires_at: access.expires_at,
             residency: access.residency,
+            is_fedramp: id.is_fedramp || access.is_fedramp,
         }
     }
 
@@ -72,6 +75,7 @@ impl Claims {
             residency: text(&auth["chatgpt_compute_residency"])
                 .filter(|residency| *residency != "no_constraint")
                 .map(str::to_owned),
+            is_fedramp: auth["chatgpt_account_is_fedramp"] == true,
         }
     }
 }
@@ -105,7 +109,8 @@ mod tests {
         );
         let access = jwt(
             &json!({"exp": 1_777_936_568, PROFILE: {"email": "other@example.com"},
-            AUTH: {"chatgpt_plan_type": "plus", "chatgpt_compute_residency": "no_constraint"}}),
+            AUTH: {"chatgpt_plan_type": "plus", "chatgpt_compute_residency": "no_constraint",
+            "chatgpt_account_is_fedramp": true}}),
         );
         let claims = Claims::of_login(Some(&id), Some(&access));
         assert_eq!(claims.account_id, Some(AccountId::new("acc")));
@@ -117,6 +122,7 @@ mod tests {
             Some(UnixMillis::from_secs(1_777_936_568))
         );
         assert_eq!(claims.residency, None);
+        assert!(claims.is_fedramp);
     }
 
     #[test]
@@ -131,13 +137,15 @@ mod tests {
     #[test]
     fn blank_and_foreign_claims_are_none() {
         let odd = jwt(
-            &json!({"email": 5, "exp": "soon", AUTH: {"chatgpt_account_id": "  "},
+            &json!({"email": 5, "exp": "soon", AUTH: {"chatgpt_account_id": "  ",
+            "chatgpt_account_is_fedramp": "false"},
             "organizations": [{"id": "org"}]}),
         );
         let claims = Claims::of(&odd);
         assert_eq!(claims.email, None);
         assert_eq!(claims.expires_at, None);
         assert_eq!(claims.account_id, None);
+        assert!(!claims.is_fedramp);
         for rubbish in ["", "opaque", "a.b.c", "a.!!.c", ".."] {
             assert_eq!(Claims::of(rubbish), Claims::default(), "{rubbish}");
         }

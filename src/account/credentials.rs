@@ -11,15 +11,17 @@ use super::{Account, AccountId};
 pub fn fields(account: &Account) -> Vec<(&'static str, String)> {
     let token = account.tokens.access.as_ref().map(AccessToken::expose);
     let id = account.chatgpt_account_id.as_ref().map(AccountId::as_str);
+    let claims = account.tokens.claims();
     let fields = [
         (
             "Authorization",
             token.map(|token| format!("Bearer {token}")),
         ),
         ("ChatGPT-Account-Id", id.map(str::to_owned)),
+        ("x-openai-internal-codex-residency", claims.residency),
         (
-            "x-openai-internal-codex-residency",
-            account.tokens.claims().residency,
+            "X-OpenAI-Fedramp",
+            claims.is_fedramp.then(|| "true".to_owned()),
         ),
     ];
     let known = |(name, value): (_, Option<String>)| Some((name, value?));

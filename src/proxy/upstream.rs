@@ -20,6 +20,7 @@ pub const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id")
 pub const TURN_STATE: HeaderName = HeaderName::from_static("x-codex-turn-state");
 
 const RESIDENCY: HeaderName = HeaderName::from_static("x-openai-internal-codex-residency");
+const FEDRAMP: HeaderName = HeaderName::from_static("x-openai-fedramp");
 
 /// Headers that are for one connection only (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -34,7 +35,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// Headers of a request that the relay sets itself, or that are no business of the upstream.
-const OURS: [HeaderName; 9] = [
+const OURS: [HeaderName; 10] = [
     HOST,
     CONTENT_LENGTH,
     EXPECT,
@@ -45,6 +46,7 @@ const OURS: [HeaderName; 9] = [
     COOKIE,
     KEY_HEADER,
     RESIDENCY,
+    FEDRAMP,
 ];
 
 /// How long a connection may take.

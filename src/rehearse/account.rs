@@ -23,6 +23,8 @@ pub struct PretendAccount {
     pub plan: String,
     /// Claim `chatgpt_compute_residency`, where there is one. Requests must name it, unless it is `no_constraint`.
     pub residency: Option<String>,
+    /// Claim `chatgpt_account_is_fedramp`, where it is set.
+    pub fedramp: bool,
     /// The models it may use; `None`: those of its plan.
     pub models: Option<Vec<String>>,
     /// Whether it has Responses-Lite yet, which is rolled out account by account.
@@ -60,6 +62,7 @@ impl PretendAccount {
             email: format!("{name}@example.com"),
             plan: "plus".into(),
             residency: None,
+            fedramp: false,
             models: None,
             lite: true,
             text: None,

@@ -128,5 +128,8 @@ fn auth_claim(account: &PretendAccount) -> Value {
     if let Some(residency) = &account.residency {
         claim["chatgpt_compute_residency"] = residency.as_str().into();
     }
+    if account.fedramp {
+        claim["chatgpt_account_is_fedramp"] = true.into();
+    }
     claim
 }
