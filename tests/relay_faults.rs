@@ -208,11 +208,22 @@ fn a_challenge_of_the_edge_is_nobody_s_fault() {
         &[("content-type", "text/html"), ("cf-mitigated", "challenge")],
         "<html>Just a moment...</html>",
     );
-    let setting = answering(4, 4, &page);
+    let mut script = Script::with_accounts(4);
+    for account in &mut script.accounts {
+        account.standing = Standing::Always(page.clone());
+    }
+    let setting = Setting::new(script, &["--log", "log"]);
     let got = setting.ask();
     assert_eq!(got.status, StatusCode::FORBIDDEN);
     assert!(got.body.contains("Just a moment"), "{}", got.body);
     assert_eq!(setting.asked(), [Some(0); 2], "once more, and nobody else");
+    let log = setting.home.sh("cat log").stdout;
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let network: Vec<Value> = lines.filter(|it| it["event"] == "network").collect();
+    assert_eq!(network.len(), 1, "{log}");
+    assert_eq!(network[0]["status"], 403, "{log}");
     assert_nobody_is_blamed(setting);
 }
 
@@ -322,6 +333,15 @@ fn a_model_that_all_lack_is_passed_on() {
     assert_eq!(got.status, StatusCode::BAD_REQUEST);
     assert!(got.body.contains("not supported"), "{}", got.body);
     assert_eq!(setting.asked(), [Some(0), Some(1)]);
+
+    // Later too, and nobody has to be asked for that.
+    let again = setting.ask();
+    assert_eq!(again.status, StatusCode::BAD_REQUEST);
+    let said: Value = serde_json::from_str(&again.body).expect("JSON");
+    let refusal = "The 'gpt-5.5' model is not supported when using Codex with a ChatGPT account.";
+    assert_eq!(said, json!({"detail": refusal}));
+    assert_eq!(again.headers["content-type"], "application/json");
+    assert_eq!(setting.asked().len(), 2);
 }
 
 #[test]
@@ -329,11 +349,15 @@ fn an_account_whose_fresh_token_is_refused_is_left_alone() {
     let mut script = Script::with_accounts(2);
     script.accounts[0].standing = Standing::Always(Style::Expired.into());
     let setting = Setting::new(script, &["--strategy", "least-used"]);
-    for _ in 0..3 {
+    for _ in 0..10 {
         let got = setting.ask();
         assert!(got.body.contains("answered by two@"), "{}", got.body);
     }
     let asked = setting.asked();
-    assert_eq!(asked, [Some(0), Some(0), Some(1), Some(1), Some(1)]);
+    assert_eq!(asked[..2], [Some(0); 2], "with its token, and a fresh one");
+    assert_eq!(asked[2..], [Some(1); 10]);
     assert_eq!(setting.exchanges(), 1, "and not renewed for each request");
+    let account = &setting.store()["accounts"][0];
+    let refused = &account["limits"]["refused"];
+    assert_eq!(refused["class"], "refused", "{account}");
 }

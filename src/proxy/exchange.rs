@@ -12,6 +12,7 @@ use super::log::{Event, millis};
 use super::pool::{Choice, Kept, Unavailable, Wanted};
 use super::relay::Relay;
 use super::session::{Carried, Carrier, Recovery};
+use super::silence::Silence;
 use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::limit::{Reading, Verdict};
@@ -19,6 +20,10 @@ use crate::account::observation::{Asking, Observation};
 use crate::account::pick::Nothing;
 use crate::account::session::Counts;
 use crate::account::time::UnixMillis;
+
+/// What a person has to look at where no account is to blame.
+const NETWORK_REFUSED: &str = "the network of this machine is not let through to the backend \
+    (its address, its country or a proxy), whichever account asks";
 
 /// How one account is asked.
 pub(super) trait Transport: Carrier + Send {
@@ -57,49 +62,6 @@ impl<A> Judged<A> {
             reading: self.reading,
             answer: form(self.answer),
         }
-    }
-}
-
-/// No answer, or one that broke off before it could be judged.
-#[derive(Clone, Debug)]
-pub(super) struct Silence {
-    /// Why, in words.
-    pub(super) reason: String,
-    /// The server was not reached: it is the network's fault.
-    unreached: bool,
-}
-
-impl Silence {
-    /// The server was reached, and said nothing that can be used.
-    pub(super) fn of_server(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            unreached: false,
-        }
-    }
-
-    const fn verdict(&self) -> &'static Verdict {
-        match self.unreached {
-            true => &Verdict::Network,
-            false => &Verdict::Server,
-        }
-    }
-}
-
-impl From<reqwest::Error> for Silence {
-    /// The reason without the address, and with the causes that say what it is.
-    fn from(error: reqwest::Error) -> Self {
-        let unreached = error.is_connect();
-        let mut reason = String::new();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            if !reason.is_empty() {
-                reason.push_str(": ");
-            }
-            reason.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self { reason, unreached }
     }
 }
 
@@ -473,17 +435,26 @@ impl Exchange {
         step: Step,
         took: Duration,
     ) {
-        let (status, verdict) = match asked {
-            Ok(judged) => (judged.status, judged.reading.verdict.word()),
-            Err(silence) => (None, silence.reason.as_str()),
+        let (status, verdict, word) = match asked {
+            Ok(judged) => {
+                let verdict = &judged.reading.verdict;
+                (judged.status, verdict, verdict.word())
+            }
+            Err(silence) => (None, silence.verdict(), silence.reason.as_str()),
         };
         self.entry.write(Event::Answer {
             account: account.name(),
             status,
-            verdict,
+            verdict: word,
             step: step.word(),
             head_ms: millis(took),
         });
+        if *verdict == Verdict::Network && step == Step::PassOn {
+            self.entry.write(Event::Network {
+                status,
+                message: NETWORK_REFUSED,
+            });
+        }
     }
 }
 

@@ -87,6 +87,14 @@ pub enum Event<'a> {
         #[serde(flatten)]
         cut: Counts,
     },
+    /// What was passed on is the network's fault, and no account's.
+    Network {
+        /// The status of the answer; none if the backend was not reached.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        /// What to look at.
+        message: &'a str,
+    },
     /// The request is over.
     Done {
         /// The account that answered.

@@ -18,6 +18,7 @@ mod replies;
 pub mod server;
 mod service;
 mod session;
+mod silence;
 pub mod socket;
 mod sockets_seen;
 pub mod tally;

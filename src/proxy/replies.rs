@@ -58,13 +58,16 @@ pub(super) fn no_socket() -> Response<String> {
     response
 }
 
-/// Why nobody answered.
-pub(super) fn none(none: &NoAnswer, now: UnixMillis) -> Response<String> {
+/// Why nobody answered what asked for this model.
+pub(super) fn none(none: &NoAnswer, model: Option<&str>, now: UnixMillis) -> Response<String> {
     match none {
         NoAnswer::Unavailable(Unavailable::Limited { name, until }) => {
             all_limited(name, *until, now)
         }
-        NoAnswer::Unavailable(Unavailable::Nobody(nothing)) => nobody(*nothing),
+        NoAnswer::Unavailable(Unavailable::Nobody(nothing)) => match (nothing, model) {
+            (Nothing::ModelNotIncluded, Some(model)) => not_included(model),
+            _ => nobody(*nothing),
+        },
         NoAnswer::Silent(silence) => bad_gateway(&silence.reason),
         NoAnswer::NoToken { reason } => no_token(reason),
     }
@@ -146,6 +149,13 @@ fn on_the_clock(at: UnixMillis, now: UnixMillis, zone: &TimeZone) -> String {
     let time = Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
     let time = time.to_zoned_datetime(zone.clone());
     time.strftime(format).to_string()
+}
+
+/// Every account was refused this model before: in the words in which the backend refused it.
+fn not_included(model: &str) -> Response<String> {
+    let detail =
+        format!("The '{model}' model is not supported when using Codex with a ChatGPT account.");
+    said(StatusCode::BAD_REQUEST, &json!({"detail": detail}))
 }
 
 /// There is no account to ask, and it is no use to wait for one.

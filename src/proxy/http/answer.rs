@@ -19,7 +19,8 @@ use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
 use crate::account::usage;
 use crate::proxy::decode::{self, EventReader};
-use crate::proxy::exchange::{Judged, Silence};
+use crate::proxy::exchange::Judged;
+use crate::proxy::silence::Silence;
 
 /// Of an answer that is no success, this much is read to be judged.
 pub(super) const LARGEST_ERROR: usize = 1 << 20;

@@ -11,9 +11,10 @@ use tokio::time::timeout;
 use super::answer::{self, Held};
 use crate::account::Account;
 use crate::proxy::decode;
-use crate::proxy::exchange::{Judged, Silence, Transport};
+use crate::proxy::exchange::{Judged, Transport};
 use crate::proxy::relay::Relay;
 use crate::proxy::session::Carrier;
+use crate::proxy::silence::Silence;
 use crate::proxy::upstream::{Question, TURN_STATE};
 
 /// A body that is sent encoded is read if it becomes no more than this.

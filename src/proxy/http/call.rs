@@ -61,7 +61,8 @@ impl Call {
             Outcome::None(none) => none,
             Outcome::AskAnew => NoAnswer::Unavailable(Unavailable::Nobody(Nothing::NoneAllowed)),
         };
-        let reply = replies::none(&none, self.exchange.relay.pool.now());
+        let now = self.exchange.relay.pool.now();
+        let reply = replies::none(&none, self.exchange.model(), now);
         replies::send(self.exchange.entry, reply)
     }
 }

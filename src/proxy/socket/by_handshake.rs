@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::link::{Link, Opened};
 use crate::account::Account;
-use crate::proxy::exchange::{Judged, Silence, Transport};
+use crate::proxy::exchange::{Judged, Transport};
 use crate::proxy::relay::Relay;
 use crate::proxy::session::Carrier;
+use crate::proxy::silence::Silence;
 use crate::proxy::upstream::Question;
 
 /// See the module.

@@ -19,10 +19,11 @@ use crate::account::session::Blob;
 use crate::account::stream::Event;
 use crate::account::time::UnixMillis;
 use crate::account::usage;
-use crate::proxy::exchange::{Judged, Silence, Transport};
+use crate::proxy::exchange::{Judged, Transport};
 use crate::proxy::http::answer::Held;
 use crate::proxy::relay::Relay;
 use crate::proxy::session::Carrier;
+use crate::proxy::silence::Silence;
 use crate::proxy::upstream::Question;
 
 /// An answer that lives and says nothing is held back so long at most.

@@ -159,7 +159,7 @@ impl Conversation {
                     self.hold(until).await?;
                 }
                 Outcome::None(none) => {
-                    let reply = replies::none(&none, self.relay.pool.now());
+                    let reply = replies::none(&none, exchange.model(), self.relay.pool.now());
                     exchange.entry.note_head(reply.status().as_u16());
                     return self.say(&mut exchange, message_of(&reply)).await;
                 }

@@ -17,9 +17,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::limit::{self, Verdict};
-use crate::proxy::exchange::{Judged, Silence};
+use crate::proxy::exchange::Judged;
 use crate::proxy::http::answer::{self, Held};
 use crate::proxy::relay::Relay;
+use crate::proxy::silence::Silence;
 use crate::proxy::upstream::{Question, TURN_STATE};
 
 /// A handshake may take so long: a client gives up on its own after 15 seconds.

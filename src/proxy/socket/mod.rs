@@ -90,7 +90,7 @@ fn opened(
             return Ok(None);
         }
         Outcome::None(none) => {
-            let reply = replies::none(&none, relay.pool.now());
+            let reply = replies::none(&none, exchange.model(), relay.pool.now());
             return Err(Box::new(replies::send(exchange.entry, reply)));
         }
         Outcome::AskAnew => {
