@@ -64,6 +64,23 @@ fn no_module_reaches_up() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
+/// No source file is longer than this, with its unit tests.
+const MOST_LINES: usize = 500;
+
+#[test]
+fn no_source_file_is_too_long() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for path in ["src", "bin"].iter().flat_map(|it| sources(&root.join(it))) {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let lines = text.lines().count();
+        if lines > MOST_LINES {
+            found.push(format!("{}: {lines} lines", path.display()));
+        }
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
 #[test]
 fn every_change_of_a_store_is_one_that_logs_a_switch() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

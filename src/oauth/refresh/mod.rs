@@ -4,13 +4,16 @@
 
 mod error;
 pub mod journal;
+mod lock;
 mod need;
 mod renewal;
+mod undone;
 
 pub use error::Error;
 pub use need::{Need, USUAL_MARGIN};
 use renewal::Renewal;
-pub use renewal::{How, Refreshed, Undone, remove, undone};
+pub use renewal::{How, Refreshed};
+pub use undone::{Undone, remove, undone};
 
 use super::issuer::Issuer;
 use crate::account::Account;
@@ -47,7 +50,7 @@ pub fn refresh(
         return Ok(adopted(account, notes));
     }
     let account = match renewal.known_dead(&account)? {
-        Some(code) => renewal.rescue(account, code)?,
+        Some(code) => renewal.take_other_login(account, code)?,
         None => account,
     };
     if account.tokens.refresh != before.tokens.refresh && serves(&account) {
@@ -56,9 +59,9 @@ pub fn refresh(
     let mut refreshed = if renewal.is_of(&account)? {
         match renewal.ask(issuer, &account, clock) {
             Err(Error::LoginRequired { code, .. }) => {
-                let rescued = renewal.rescue(account, code)?;
+                let revived = renewal.take_other_login(account, code)?;
                 drop(renewal);
-                let refreshed = refresh(store, issuer, &rescued, need, clock)?;
+                let refreshed = refresh(store, issuer, &revived, need, clock)?;
                 adopted(refreshed.account, refreshed.notes)
             }
             asked => asked?,

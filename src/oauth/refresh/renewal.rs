@@ -7,26 +7,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{Error, dead_login, gone};
-use super::journal::{self, Asked, Chain, Journal, Pending, Unreadable};
+use super::journal::{self, Asked, Chain, Journal, Pending};
+use super::lock::{PATIENCE, read_again};
 use crate::account::handle::Handle;
-use crate::account::identity::{self, fingerprint};
+use crate::account::identity;
 use crate::account::secret::RefreshToken;
 use crate::account::time::UnixMillis;
-use crate::account::{Account, AccountId, Extra, LoginRequired, UserId};
+use crate::account::{Account, Extra, LoginRequired};
 use crate::clock::Clock;
 use crate::oauth::issuer::{self, Issuer};
 use crate::oauth::mirror::{Mirror, Other};
 use crate::store::locator::Locator;
-use crate::store::lock::{Held, Patience};
+use crate::store::lock::Held;
 use crate::store::{self, Absent, Store};
 use crate::sys::signals::Shield;
-
-/// As long as the holder of the lock may take: half a minute for the issuer, ten seconds for the
-/// store's lock, and as much for each of the three locks of the clients' files.
-const PATIENCE: Patience = Patience {
-    quiet: Duration::from_secs(2),
-    most: Duration::from_secs(90),
-};
 
 /// A time so far ahead was written by a clock that was wrong.
 const WRONG_CLOCK: Duration = Duration::from_secs(60);
@@ -61,80 +55,6 @@ pub(super) struct Renewal<'a> {
     journal: Journal,
     mirror: Mirror,
     _lock: Box<dyn Held>,
-}
-
-/// What a refresh left undone.
-#[derive(Debug)]
-pub enum Undone {
-    /// New tokens are not everywhere yet.
-    Pending {
-        /// Where they wait.
-        place: Locator,
-    },
-    /// The issuer was asked in vain.
-    Asked(Asked),
-    /// Nobody knows.
-    Unreadable(Unreadable),
-}
-
-/// What a refresh of this account left undone.
-#[must_use]
-pub fn undone(store: &dyn Store, account: &Account) -> Option<Undone> {
-    let journal = Journal::of(store, &lock_name(std::slice::from_ref(account), account)).ok()?;
-    let chains = match journal.read() {
-        Ok(chains) => chains,
-        Err(error) => return Some(Undone::Unreadable(error)),
-    };
-    let chain = &chains[journal::find(&chains, account, &store.locator())?];
-    match (&chain.pending, chain.asked) {
-        (Some(_), _) => Some(Undone::Pending {
-            place: journal.locator(),
-        }),
-        (None, Some(asked)) => Some(Undone::Asked(asked)),
-        (None, None) => None,
-    }
-}
-
-/// Takes an account out of its store, when nobody renews it; hands it out with the last tokens that
-/// are known of it, and forgets what refreshes left undone for it.
-///
-/// # Errors
-/// Those of `take_out`.
-pub fn remove<T, E>(
-    store: &dyn Store,
-    before: &Account,
-    take_out: impl FnOnce() -> Result<(Account, T), E>,
-) -> Result<(Account, T), E> {
-    let accounts = store.read().ok().flatten().unwrap_or_default().accounts;
-    let name = lock_name(&accounts, before);
-    // Whoever holds it for longer finds the account gone, and sees to the new token.
-    let lock = store.hold(&name, PATIENCE);
-    let (mut account, result) = take_out()?;
-    if let (Ok(_lock), Ok(journal)) = (lock, Journal::of(store, &name)) {
-        forget(store, &journal, &mut account);
-    }
-    Ok((account, result))
-}
-
-fn forget(store: &dyn Store, journal: &Journal, account: &mut Account) {
-    let Ok(mut chains) = journal.read() else {
-        return;
-    };
-    let Some(index) = journal::find(&chains, account, &store.locator()) else {
-        return;
-    };
-    let left = store.read().ok().flatten().unwrap_or_default().accounts;
-    let chain = match left.iter().any(|it| chains[index].has(&it.tokens.refresh)) {
-        true => chains[index].clone(),
-        false => chains.remove(index),
-    };
-    if let Some(pending) = chain.pending
-        && (pending.account.tokens).follow(&account.tokens, &pending.consumed)
-    {
-        *account = pending.account;
-    }
-    // What can't be taken away now is told by the doctor.
-    let _ = journal.keep(&chains);
 }
 
 impl<'a> Renewal<'a> {
@@ -259,7 +179,11 @@ impl<'a> Renewal<'a> {
     ///
     /// # Errors
     /// When there is none: the account needs a new login.
-    pub(super) fn rescue(&self, account: Account, code: String) -> Result<Account, Error> {
+    pub(super) fn take_other_login(
+        &self,
+        account: Account,
+        code: String,
+    ) -> Result<Account, Error> {
         let (mut chains, index) = self.chains(&account)?;
         let mut others = self.mirror.others(&account);
         others.retain(|other| {
@@ -270,10 +194,10 @@ impl<'a> Renewal<'a> {
             return Err(dead_login(self.store, &account, code));
         };
         let replaced = [account.tokens.refresh.clone()];
-        let rescued = self.put(&account, &replaced, &other.login, &[other.client])?;
-        chains[index].go_on(&rescued.tokens.refresh);
-        self.keep_as(chains, index, &rescued);
-        Ok(rescued)
+        let revived = self.put(&account, &replaced, &other.login, &[other.client])?;
+        chains[index].go_on(&revived.tokens.refresh);
+        self.keep_as(chains, index, &revived);
+        Ok(revived)
     }
 
     /// Presents the refresh token and commits what comes back.
@@ -552,33 +476,4 @@ fn refuse_too_soon(account: &Account, asked: Option<Asked>, now: UnixMillis) -> 
 fn latest(others: Vec<Other>) -> Option<Other> {
     let latest = |other: &Other| other.login.tokens.expires_at;
     others.into_iter().max_by_key(latest)
-}
-
-/// The account as the store has it now, and the name of its lock.
-fn read_again(store: &dyn Store, before: &Account) -> Result<(Account, String), Error> {
-    let accounts = store.read()?.ok_or_else(|| gone(before))?.accounts;
-    let index = Handle::from(before)
-        .find(&accounts)
-        .ok_or_else(|| gone(before))?;
-    let name = lock_name(&accounts, &accounts[index]);
-    accounts
-        .into_iter()
-        .nth(index)
-        .map(|account| (account, name))
-        .ok_or_else(|| gone(before))
-}
-
-/// The lock of a login, wherever its token stands: by whose it is, or where that is not known, by
-/// the token. A token that two accounts have is used once, so the first of them says whose it is.
-fn lock_name(accounts: &[Account], account: &Account) -> String {
-    let holds_it = |it: &&Account| it.tokens.refresh == account.tokens.refresh;
-    let first = accounts.iter().find(holds_it).unwrap_or(account);
-    let ids = (&first.chatgpt_account_id, &first.chatgpt_user_id);
-    let key = match ids {
-        (Some(account), Some(user)) => {
-            fingerprint(&[AccountId::as_str(account), UserId::as_str(user)])
-        }
-        _ => fingerprint(&[first.tokens.refresh.expose()]),
-    };
-    format!("refresh-{key:016x}")
 }
