@@ -190,6 +190,7 @@ fn a_debian_package_holds_everything() {
     share/doc/codex-accounts/copyright
     share/doc/codex-accounts/docs/demonstration.svg
     share/doc/codex-accounts/docs/status.svg
+    share/doc/codex-accounts/docs/strategies.svg
     ");
     assert_page_is_shown(&place.join("usr/share"));
 

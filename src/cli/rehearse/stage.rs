@@ -6,7 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -106,7 +106,7 @@ impl Stage {
         }
         let folders = place::HOME_VARIABLES.iter().chain(&FOLDERS);
         command
-            .envs(folders.map(|(name, folder)| (name, home.join(folder))))
+            .envs(folders.map(|(name, folder)| (name, below(home, folder))))
             .env("PATH", path())
             .env("BROWSER", &self.browser)
             .env("CODEX_ACCOUNTS_FILE", self.store_path())
@@ -114,6 +114,14 @@ impl Stage {
             .env("CODEX_ACCOUNTS_ISSUER", self.pretend.issuer())
             .env("CODEX_ACCOUNTS_UPSTREAM", self.pretend.upstream())
             .envs(wiring::past_proxies())
+    }
+}
+
+/// A folder of a home; the home itself where that has no name.
+fn below(home: &Path, folder: &str) -> PathBuf {
+    match folder {
+        "" => home.to_owned(),
+        folder => home.join(folder),
     }
 }
 
