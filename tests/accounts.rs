@@ -549,11 +549,14 @@ fn an_export_has_secrets_only_for_who_asks() {
       ],
       "activeIndex": 0
     }
+    --- stderr
+    codex-accounts: the tokens are left out, and what other programs keep there; --with-secrets prints them too
     --- exit 0
     "#);
     let refused = home.sh("codex-accounts export > plain.json; codex-accounts import plain.json");
     insta::assert_snapshot!(refused, @"
     --- stderr
+    codex-accounts: the tokens are left out, and what other programs keep there; --with-secrets prints them too
     codex-accounts: error: 'plain.json': it has no refresh tokens: it was exported without --with-secrets
     --- exit 65
     ");
@@ -731,6 +734,7 @@ fn completions_know_all_commands_and_the_accounts() {
     bash zsh fish --color --store --quiet --help --version
     --- exit 0
     ");
+    assert!(completed("codex-launch").starts_with("opencode codex "));
     insta::assert_snapshot!(completed("codex-account-pick --account"), @"
     work personal
     --- exit 0

@@ -78,6 +78,30 @@ fn only_loopback_is_listened_on() {
 }
 
 #[test]
+fn a_key_that_is_for_good_is_not_shown_on_a_terminal() {
+    const KEY: &str = "a-key-of-this-test-0123";
+    let home = home();
+    home.write("key", KEY);
+    home.sh("chmod 600 key");
+    // The end of its input ends it.
+    let terminal = |arguments: &str| {
+        home.sh(&format!(
+            "script -qec 'true | codex-proxy --listen 0 {arguments}' /dev/null"
+        ))
+    };
+    let shown = terminal("--key-file key").stdout;
+    assert!(shown.contains("http://127.0.0.1:"), "{shown}");
+    assert!(
+        !shown.contains(KEY) && !shown.contains("\"key\""),
+        "{shown}"
+    );
+    // One of a single run is needed there.
+    assert!(terminal("").stdout.contains("\"key\""));
+    let piped = home.sh("true | codex-proxy --listen 0 --key-file key");
+    assert!(piped.stdout.contains(KEY), "{piped}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_named() {
     let home = home();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

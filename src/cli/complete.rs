@@ -12,6 +12,7 @@ use super::args::Common;
 use super::shell::Shell;
 use crate::account::Account;
 use crate::account::pick::strategy;
+use crate::client::registry::CLIENTS;
 
 /// The environment variable by which a shell asks; its value names the shell.
 pub const VARIABLE: &str = "CODEX_ACCOUNTS_COMPLETE";
@@ -33,12 +34,18 @@ fn with_known(arg: Arg) -> Arg {
     match arg.get_value_names() {
         Some([name]) if name == "ACCOUNT" => arg.add(ArgValueCompleter::new(names)),
         Some([name]) if name == "STRATEGY" => arg.add(ArgValueCandidates::new(strategies)),
+        Some([name]) if name == "COMMAND" => arg.add(ArgValueCandidates::new(clients)),
         _ => arg,
     }
 }
 
 fn strategies() -> Vec<CompletionCandidate> {
     strategy::WORDS.map(CompletionCandidate::new).into()
+}
+
+fn clients() -> Vec<CompletionCandidate> {
+    let names = CLIENTS.iter().map(|client| client.name());
+    names.map(CompletionCandidate::new).collect()
 }
 
 /// The accounts whose name begins so; none where they can't be read.

@@ -123,6 +123,9 @@ pub fn log_in(
     let opencode = AuthFile::of_person(shell.waiting())?;
     let mut accounts = shell.read(shell.accounts()?.as_ref())?.accounts;
     if let Some(label) = &options.label {
+        if label.is_empty() {
+            return Err(Error::new(Code::Usage, "a label must not be empty"));
+        }
         label::check(&accounts, None, label)
             .map_err(|error| Error::new(Code::Usage, error.to_string()))?;
     }
@@ -147,10 +150,12 @@ pub fn log_in(
             "You have {} account(s). Add another? [y/N]: ",
             accounts.len()
         );
-        if !is_conversation()
-            || accounts.len() >= usize::from(options.max)
-            || !lines.confirm(&question, Answer::No)
-        {
+        if !is_conversation() || accounts.len() >= usize::from(options.max) {
+            return Ok(Code::Done);
+        }
+        let name = accounts[login.admission.index()].name();
+        shell.note(&format!("the browser may still be logged in as {name}"));
+        if !lines.confirm(&question, Answer::No) {
             return Ok(Code::Done);
         }
     }
@@ -222,9 +227,8 @@ impl Options {
 
 fn show_code(shell: &Shell, invitation: &Invitation) {
     let Invitation { url, user_code, .. } = invitation;
-    shell.tell(&format!(
-        "open {url} on any device and enter the code {user_code}"
-    ));
+    let message = format!("open {url} on any device and enter this code:");
+    shell.tell_line(&message, user_code);
     shell.note("never enter a code that somebody else gave you");
 }
 
@@ -239,8 +243,13 @@ fn announce(shell: &Shell, login: &Admitted, label: Option<&str>) {
         Admission::Added(_) => format!("logged in as {name}, account {index}"),
         Admission::Renewed(_) => format!("renewed the login of {name}, account {index}"),
     });
-    if label.is_some() && login.account().label.as_deref() != label {
-        shell.note("the label was given to another account meanwhile");
+    match (label, login.account().label.as_deref()) {
+        (Some(_), None) => shell.note("the label was given to another account meanwhile"),
+        (Some(wished), Some(has)) if wished != has => {
+            let command = shell.command(&format!("codex-accounts label {index} NAME"));
+            shell.note(&format!("it keeps its label; to change it: {command}"));
+        }
+        _ => {}
     }
 }
 

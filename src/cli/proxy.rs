@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,7 +84,8 @@ pub struct Rotation {
 struct ProxyRecord<'a> {
     v: u8,
     url: &'a str,
-    key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
     pid: u32,
 }
 
@@ -118,7 +119,8 @@ impl super::Command for ProxyCommand {
             shell.emit(&ProxyRecord {
                 v: record::VERSION,
                 url: &proxy.url(),
-                key: key.expose(),
+                // One that is for good would stay in the scrollback.
+                key: (self.key_file.is_none() || !io::stdout().is_terminal()).then(|| key.expose()),
                 pid: std::process::id(),
             })?;
             sys::service::ready();

@@ -247,8 +247,13 @@ impl Shell {
 
     /// The same where the command is of no use to them without.
     pub fn tell_page(&self, message: &str, page: &Url) {
+        self.tell_line(message, page.as_str());
+    }
+
+    /// Tells the person something, and below it what has a line of its own to be copied from.
+    pub fn tell_line(&self, message: &str, line: &str) {
         self.tell(message);
-        let _ = writeln!(io::stderr().lock(), "{}", printable(page.as_str()));
+        let _ = writeln!(io::stderr().lock(), "{}", printable(line));
     }
 
     /// Tells the person several things.

@@ -225,6 +225,8 @@ impl Reception<'_> {
             if let Some(label) = self.label
                 // Somebody may have given it away meanwhile; the login is worth more than its name.
                 && label::check(accounts, Some(admission.index()), label).is_ok()
+                // What a known one is called was the person's choice too.
+                && accounts[admission.index()].label.is_none()
             {
                 accounts[admission.index()].label = Some(label.to_owned());
             }

@@ -354,3 +354,17 @@ fn a_login_without_a_browser_says_so_and_waits() {
     ");
     assert!(!home.store_path().exists());
 }
+
+#[test]
+fn a_known_account_keeps_its_label() {
+    let pretend = issuer(1);
+    let home = home(&pretend);
+    let mut known = account("work");
+    known["chatgptAccountId"] = "account-one".into();
+    known["chatgptUserId"] = "user-one".into();
+    home.write_store(&store([known]));
+    let shown = log_in(&home, &["--label", "other"]);
+    let note = "it keeps its label; to change it: codex-accounts label 0 NAME\n";
+    assert!(shown.stderr.ends_with(note), "{shown}");
+    assert_eq!(home.store()["accounts"][0]["label"], "work");
+}

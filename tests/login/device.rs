@@ -34,7 +34,10 @@ fn a_device_code_is_shown_even_to_the_quiet() {
     let home = home(&pretend);
     let shown = home.run(home.command(COMMAND).args(["--device", "-q"]));
     assert_eq!(shown.code, 0);
-    insta::assert_snapshot!(shown.stderr.replace(&pretend.issuer(), "ISSUER"), @"codex-oauth-login: open ISSUER/codex/device on any device and enter the code PRET-00001");
+    insta::assert_snapshot!(shown.stderr.replace(&pretend.issuer(), "ISSUER"), @"
+    codex-oauth-login: open ISSUER/codex/device on any device and enter this code:
+    PRET-00001
+    ");
 }
 
 #[test]

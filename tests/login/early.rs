@@ -17,6 +17,11 @@ fn a_label_that_can_not_be_one_is_refused_early() {
     codex-oauth-login: error: 'personal' already stands for account 1
     --- exit 2
     ");
+    insta::assert_snapshot!(log_in(&home, &["--label", ""]), @"
+    --- stderr
+    codex-oauth-login: error: a label must not be empty
+    --- exit 2
+    ");
     assert!(pretend.seen().is_empty());
 }
 

@@ -68,8 +68,10 @@ fn a_person_is_asked_for_another_until_they_want_no_more() {
     let pretend = issuer(3);
     let home = home(&pretend);
     let mut login = Terminal::new(&home, "--port 0");
+    login.expect("the browser may still be logged in as one@example.com\r\n");
     login.expect(FIRST);
     login.type_in("y\n");
+    login.expect("the browser may still be logged in as two@example.com\r\n");
     login.expect(SECOND);
     login.type_in("\n");
     assert_eq!(login.end(), 0);
@@ -175,7 +177,7 @@ fn ctrl_c_at_the_offer_of_a_device_code_and_while_it_is_awaited() {
     let mut login = Terminal::new(&home, "");
     login.expect("[Y/n]: ");
     login.type_in("\n");
-    login.expect("enter the code PRET-00001");
+    login.expect("enter this code:\r\nPRET-00001\r\n");
     login.type_in("\u{3}");
     assert_eq!(login.end(), 130);
     assert!(!home.store_path().exists());
@@ -207,7 +209,7 @@ fn far_from_any_display_a_device_code_is_offered() {
     let mut login = Terminal::new(&home, "");
     login.expect("Log in with a code on another device? [Y/n]: ");
     login.type_in("\n");
-    login.expect("enter the code PRET-00001");
+    login.expect("enter this code:\r\nPRET-00001\r\n");
     login.expect(FIRST);
     login.type_in("n\n");
     assert_eq!(login.end(), 0);

@@ -35,6 +35,10 @@ impl Export {
         let text = if self.with_secrets {
             document.to_bytes()
         } else {
+            shell.note(
+                "the tokens are left out, and what other programs keep there; \
+                 --with-secrets prints them too",
+            );
             without_secrets(document)?
         };
         shell.print(&String::from_utf8_lossy(&text))?;
