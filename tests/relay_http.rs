@@ -345,7 +345,7 @@ fn an_answer_that_ends_with_its_connection_is_whole() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
+fn an_answer_that_breaks_off_ends_as_a_failure_for_the_client() {
     let event =
         "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\"}\n\n";
     let head =
@@ -354,12 +354,12 @@ fn an_answer_that_breaks_off_is_broken_for_the_client_too() {
     let (break_off, told) = mpsc::channel();
     let (setting, wire) = relay_to([Turn::new(chunk, Then::Reset(told))]);
     let mut client = Client::new(&setting);
-    client.send("POST", "/responses", "Content-Length: 2\r\n\r\n{}");
+    client.send("POST", "/responses", "Connection: close\r\nContent-Length: 2\r\n\r\n{}");
     client.head();
     break_off.send(()).expect("an upstream");
     let got = client.rest();
     assert!(got.contains("output_text.delta"), "{got}");
-    assert!(!got.ends_with("0\r\n\r\n"), "it looks whole: {got}");
+    assert!(got.contains("response.failed"), "it looks whole: {got}");
     assert_eq!(wire.asked().len(), 1, "the client has seen content");
     assert_eq!(setting.store()["accounts"][0].get("limits"), None);
 }
