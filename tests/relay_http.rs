@@ -354,7 +354,11 @@ fn an_answer_that_breaks_off_ends_as_a_failure_for_the_client() {
     let (break_off, told) = mpsc::channel();
     let (setting, wire) = relay_to([Turn::new(chunk, Then::Reset(told))]);
     let mut client = Client::new(&setting);
-    client.send("POST", "/responses", "Connection: close\r\nContent-Length: 2\r\n\r\n{}");
+    client.send(
+        "POST",
+        "/responses",
+        "Connection: close\r\nContent-Length: 2\r\n\r\n{}",
+    );
     client.head();
     break_off.send(()).expect("an upstream");
     let got = client.rest();
