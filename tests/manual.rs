@@ -42,7 +42,11 @@ const REQUIRED: &[&str] = &[
 ];
 
 /// The pages that belong to no one command.
-const GENERAL: &[&str] = &["codex-accounts-store.5", "codex-plumbing.7"];
+const GENERAL: &[&str] = &[
+    "codex-accounts-store.5",
+    "codex-plumbing.7",
+    "codex-store-helper.7",
+];
 
 /// Where the flags are described that every command has: once, for all.
 const COMMON: (&str, &str) = ("codex-plumbing.7", "COMMON OPTIONS");
