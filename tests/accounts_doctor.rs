@@ -130,9 +130,12 @@ fn doctor_fix_mends_what_does_no_harm() {
     wrong  store     '~/.local/share/opencode/openai-codex-accounts.json' can be
                      read or written by others (mode 0644)
       $ chmod 600 ~/'.local/share/opencode/openai-codex-accounts.json'
+    wrong  store     a write that was cut off left
+                     '~/.local/share/opencode/.codex-accounts-AbCdEf'
+                     $ rm ~/'.local/share/opencode/.codex-accounts-AbCdEf'
     note   opencode  not found in PATH
     note   codex     not found in PATH
-    one thing is wrong
+    2 things are wrong
     --- exit 1
     ");
     insta::assert_snapshot!(doctor(&home, "--fix"), @"
@@ -354,6 +357,39 @@ fn doctor_is_not_content_when_no_account_can_be_used() {
                         (in 2 min)
     --- exit 0
     ");
+}
+
+#[test]
+fn tokens_that_an_earlier_version_could_not_keep_are_named_and_can_be_taken_over() {
+    let home = home([with("work", json!({}))]);
+    let mut newer = home.store()["accounts"][0].clone();
+    newer["refreshToken"] = json!("CANARY-newer");
+    newer["refreshedAt"] = json!(after(-1));
+    let record = json!([{"consumed": [home.store()["accounts"][0]["refreshToken"]],
+        "account": newer}]);
+    let folder = home.store_path().parent().expect("a folder").to_owned();
+    let file = |name: &str| folder.join(format!("openai-codex-accounts.json.{name}.rescued"));
+    let (kept, blank) = (file("refresh-0a"), file("refresh-0b"));
+    home.write(&kept, format!("{record}{}", " ".repeat(1000)));
+    home.write(&blank, " ".repeat(1000));
+    insta::assert_snapshot!(about(&home, "store", "codex-accounts doctor"), @"
+    ok     store        1 account in
+                        '~/.local/share/opencode/openai-codex-accounts.json'
+    wrong  store        tokens that an earlier version could not keep wait in
+                        '~/.local/share/opencode/openai-codex-accounts.json.refresh-
+                        0a.rescued'
+      $ codex-accounts import ~/'.local/share/opencode/openai-codex-accounts.json.refresh-0a.rescued' && rm ~/'.local/share/opencode/openai-codex-accounts.json.refresh-0a.rescued'
+    wrong  store        an earlier version left
+                        '~/.local/share/opencode/openai-codex-accounts.json.refresh-
+                        0b.rescued', and nothing is in it
+      $ rm ~/'.local/share/opencode/openai-codex-accounts.json.refresh-0b.rescued'
+    --- exit 1
+    ");
+    let take_over = format!("codex-accounts import '{0}' && rm '{0}'", kept.display());
+    assert_eq!(home.sh(&take_over).code, 0);
+    assert_eq!(home.store()["accounts"][0]["refreshToken"], "CANARY-newer");
+    assert_eq!(home.sh("codex-accounts doctor --fix").code, 0);
+    assert!(!kept.exists() && !blank.exists());
 }
 
 #[test]

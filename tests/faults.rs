@@ -249,6 +249,26 @@ fn a_refresh_is_killed_at_each_call() {
     );
 }
 
+/// A login of the person's own, made after the kill, is no reason to leave tokens lying about.
+#[test]
+fn what_a_killed_write_through_left_goes_though_the_client_has_another_login_by_then() {
+    let login = Login::new();
+    let home = &login.stage.home;
+    for file in [".local/share/opencode/auth.json", ".codex/auth.json"] {
+        let renames = format!("/{file}\"");
+        let points = points(home, REFRESH);
+        let mut points = points.into_iter();
+        let put = points.find(|it| it.name.starts_with("rename") && it.line.contains(&renames));
+        login.reset();
+        put.expect("a file is put there").kill(home, REFRESH);
+        assert_eq!(temporary(home.path()).len(), 1, "{file}");
+        home.write(file, "{}");
+        assert_eq!(home.sh(REFRESH).code, 0);
+        assert_eq!(temporary(home.path()), [""; 0], "{file}");
+        login.reset();
+    }
+}
+
 #[test]
 fn each_call_of_a_refresh_fails() {
     let login = Login::new();

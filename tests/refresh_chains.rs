@@ -198,6 +198,32 @@ fn removed_while_it_is_renewed_an_account_leaves_no_login_behind() {
 }
 
 #[test]
+fn removed_while_it_is_renewed_an_account_whose_login_is_kept_leaves_it_to_the_client() {
+    let stage = Stage::new(1);
+    let tokens = json!({"id_token": "", "access_token": "",
+        "refresh_token": stage.stored(0, "refreshToken"), "account_id": "account-one"});
+    let auth = json!({"tokens": tokens, "last_refresh": "then"});
+    stage.home.write(CODEX, auth.to_string());
+    stage.slow_issuer(Duration::from_millis(500));
+    let mut refresh = stage.home.std_command("codex-token-refresh");
+    refresh
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut refresh = refresh.spawn().expect("the command starts");
+    stage.wait_for_exchange(1);
+    let shown = stage
+        .home
+        .sh("codex-accounts remove --yes --keep-login one");
+    assert_eq!(shown.code, 0, "{shown}");
+    refresh.wait().unwrap();
+    let codex = fs::read_to_string(stage.home.path().join(CODEX)).unwrap();
+    let codex: Value = serde_json::from_str(&codex).unwrap();
+    let current = stage.current(0).refresh_token;
+    assert_eq!(codex["tokens"]["refresh_token"], current);
+}
+
+#[test]
 fn tokens_that_are_anothers_or_no_tokens_are_refused() {
     let other = jwt(
         &json!({"exp": CLOCK + 3600, "https://api.openai.com/auth": {

@@ -357,6 +357,52 @@ fn no_other_process_looks_into_a_relay() {
     assert_eq!(launch.stdout, "hidden\nseen\n", "{launch}");
 }
 
+/// Every command that may hold tokens, while it waits for something.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_other_process_looks_into_a_command_that_holds_tokens() {
+    let mut home = Home::new();
+    let script = Script {
+        delays: [
+            "/oauth/token",
+            "/api/accounts/deviceauth/usercode",
+            "/wham/usage",
+            "/wham/rate-limit-reset-credits",
+        ]
+        .map(|path| (path.to_owned(), LONG))
+        .into(),
+        ..Script::with_accounts(1)
+    };
+    let _pretend = home.with_servers(script);
+    let mut store = home.store();
+    store["accounts"][0]["label"] = "one".into();
+    // Who needs one waits for the issuer.
+    store["accounts"][0]["accessToken"] = serde_json::Value::Null;
+    home.write_store(&store);
+    let person = as_a_person();
+    for command in [
+        "codex-token-encode",
+        "codex-token-decode",
+        "codex-session-strip",
+        "codex-ratelimit-mark one",
+        "codex-account-pick --format access-token",
+        "codex-oauth-login --device",
+        "codex-token-refresh --force",
+        "codex-usage-fetch",
+        "codex-reset-redeem --yes one",
+        "codex-accounts import -",
+    ] {
+        // A process that is just being started is the shell still, and one that has ended is none.
+        let shown = home.sh(&format!(
+            "rm -f end; mkfifo end; exec {person} sh -c '{command} <end >/dev/null 2>said & pid=$!; \
+             exec 3>end; while [ -d /proc/$pid ]; do \
+             case $(cat /proc/$pid/environ 2>&1 >/dev/null) in \
+             *denied*) echo hidden; break;; esac; done; kill -9 $pid; exec 3>&-; wait; cat said'"
+        ));
+        assert!(shown.stdout.starts_with("hidden\n"), "{command}: {shown}");
+    }
+}
+
 #[test]
 fn a_client_keeps_the_persons_limit_of_core_dumps() {
     let home = home();

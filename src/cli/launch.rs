@@ -25,7 +25,6 @@ use crate::proxy::log::Log;
 use crate::proxy::pool::narrowing::Narrowing;
 use crate::proxy::tally::Tally;
 use crate::store;
-use crate::sys::memory;
 
 /// Run a coding agent behind your accounts
 ///
@@ -74,7 +73,6 @@ impl super::Command for Launch {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
-        memory::hide();
         match &self.proxy {
             Some(url) => self.launch_behind(url, shell),
             None => self.launch_alone(shell),

@@ -34,6 +34,7 @@ use shell::Shell;
 
 use crate::account::printable::printable;
 use crate::store::notice::Notice;
+use crate::sys::memory;
 
 /// What `--version` shows: the version, and the commit where it is known.
 pub const VERSION: &str = env!("CODEX_ACCOUNTS_VERSION");
@@ -56,6 +57,8 @@ pub trait Command: clap::Parser {
 /// Runs a command as a process: reads its arguments, does it, and prints its error if it fails.
 #[must_use]
 pub fn main<C: Command>() -> ExitCode {
+    // Any of them may hold tokens.
+    memory::hide();
     complete::answer::<C>();
     let result = match C::try_parse() {
         Ok(command) => {

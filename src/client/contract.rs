@@ -107,6 +107,12 @@ pub trait LoginFile {
     /// When it can't be read.
     fn logins(&self) -> Result<Vec<Account>, store::Error>;
 
+    /// Finds out whether renewed tokens could be put there.
+    ///
+    /// # Errors
+    /// When they could not.
+    fn refuse_unwritable(&self) -> Result<(), store::Error>;
+
     /// Where it still holds a refresh token that is used up, puts the renewed tokens in its place.
     /// Nothing else in the file changes.
     ///

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::account::utf8::without_mark;
 use crate::store::{self, commit, read};
+use crate::sys::file::is_mount;
 
 /// A client may write in place and without a lock (PROTOCOL §5): what is half a file now is whole
 /// a moment later.
@@ -78,6 +79,32 @@ impl JsonFile {
             self.replace(&text).map_err(|source| self.error(source))?;
         }
         Ok(Some(result))
+    }
+
+    /// Takes away what changes that were cut off left beside it, once `lock` keeps others from
+    /// changing it. Where that can't be had, it stays until the next time.
+    pub fn sweep<L>(&self, lock: impl FnOnce() -> Result<L, store::Error>) {
+        if let Ok(target) = fs::canonicalize(&self.path)
+            && commit::leftovers(&target).next().is_some()
+            && let Ok(_lock) = lock()
+        {
+            commit::sweep(&target);
+        }
+    }
+
+    /// Finds out whether it could be changed, by a temporary file with nothing in it.
+    ///
+    /// # Errors
+    /// When it could not.
+    pub fn refuse_unwritable(&self) -> Result<(), store::Error> {
+        let target = fs::canonicalize(&self.path).map_err(|source| self.error(source))?;
+        if is_mount(&target) {
+            let why = "it is mounted by itself, and can't be replaced";
+            return Err(self.error(io::Error::other(why)));
+        }
+        let tried = commit::prepare(&target, b"", None).map(drop);
+        // The name of that file is nobody's business.
+        tried.map_err(|source| self.error(source.kind().into()))
     }
 
     fn replace(&self, text: &Text) -> io::Result<()> {

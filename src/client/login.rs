@@ -2,6 +2,7 @@
 //! itself exports. They are told apart by their shape and read for the accounts in them; nothing
 //! here writes.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::contract::NoLogin;
@@ -88,6 +89,9 @@ fn read_one(value: &Value) -> Result<Vec<Account>, NoLogin> {
     if value.get("refreshToken").is_some() {
         return read_record(value).map(|account| vec![account]);
     }
+    if value.get("consumed").is_some() {
+        return read_kept(value).map(|account| vec![account]);
+    }
     if exports::is_cliproxy(value) {
         return exports::cliproxy(value).map(|account| vec![account]);
     }
@@ -124,6 +128,12 @@ fn read_record(record: &Value) -> Result<Account, NoLogin> {
     Ok(account)
 }
 
+/// What versions before 0.2 kept where a store could not take new tokens (`….rescued`): the account
+/// that has them, and the tokens that they were got for.
+fn read_kept(record: &Value) -> Result<Account, NoLogin> {
+    Account::deserialize(&record["account"]).map_err(|_| NoLogin::OtherShape)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +166,7 @@ mod tests {
             json!({"type": "codex", "refresh_token": "r", "account_id": "acc"}),
             json!({"v": 1, "index": 0, "refreshToken": "r", "chatgptAccountId": "acc"}),
             json!([{"refreshToken": "r", "chatgptAccountId": "acc"}]),
+            json!([{"consumed": ["q"], "account": {"refreshToken": "r", "chatgptAccountId": "acc"}}]),
         ];
         for file in files {
             let found = accounts(&file);

@@ -88,6 +88,26 @@ impl Mirror {
         holders.map(|(client, _)| *client).collect()
     }
 
+    /// The clients that would be left with this token when it is used up, since their files can't be
+    /// written, and a note on each.
+    #[must_use]
+    pub fn left_with(&self, account: &Account) -> Vec<String> {
+        let token = &account.tokens.refresh;
+        let holders = self.holders(std::slice::from_ref(token));
+        let files = self.files.iter().map(AsRef::as_ref);
+        let files = files.filter(|file| holders.contains(&file.client()));
+        let note = |file: &dyn LoginFile| {
+            let error = file.refuse_unwritable().err()?;
+            let (client, name) = (file.client(), account.name());
+            Some(format!(
+                "{client} has the login of '{name}' too, in a file that can't be written: the token \
+                 is left alone while it is good, and {client} loses the login when it is renewed \
+                 here; make that file writable: {error}"
+            ))
+        };
+        files.filter_map(note).collect()
+    }
+
     /// Puts renewed tokens where the token still is that they were got for. Notes for the person
     /// say where that failed, and what follows.
     #[must_use]

@@ -77,17 +77,23 @@ pub fn replace(path: &Path, bytes: &[u8], permissions: Option<fs::Permissions>) 
 /// Takes away what was left of changes of this file and its backup that were cut off. Whoever
 /// changes it must have the lock of all who do: what is being written now looks the same.
 pub fn sweep(path: &Path) {
+    for left in leftovers(path) {
+        // What can't be taken away is told by the doctor.
+        let _ = fs::remove_file(left);
+    }
+}
+
+/// What changes of this file and its backup left that were cut off, or are being made.
+pub fn leftovers(path: &Path) -> impl Iterator<Item = PathBuf> {
     let prefixes = [prefix(path), prefix(&backup_path(path))];
     let entries = fs::read_dir(folder(path)).into_iter().flatten().flatten();
-    for entry in entries {
-        let name = entry.file_name();
-        let name = name.to_str().unwrap_or_default();
+    let is_one = move |name: &str| {
         let mut random = prefixes.iter().filter_map(|it| name.strip_prefix(it));
-        if random.any(|random| random.len() == RANDOM && !random.contains('.')) {
-            // What can't be taken away is told by the doctor.
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+        random.any(|random| random.len() == RANDOM && !random.contains('.'))
+    };
+    entries
+        .filter(move |entry| entry.file_name().to_str().is_some_and(&is_one))
+        .map(|entry| entry.path())
 }
 
 /// How the names of this file's temporary files begin.

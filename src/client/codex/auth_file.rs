@@ -12,7 +12,7 @@ use crate::account::time::UnixMillis;
 use crate::account::{Account, AccountId, identity};
 use crate::client::contract::{LoginFile, NoLogin};
 use crate::client::json_file::{JsonFile, Text};
-use crate::store::lock::{Patience, Waiting};
+use crate::store::lock::{Lock, Patience, Waiting};
 use crate::store::{self, lock_file};
 
 /// An account as Codex CLI's `auth.json`, with no refresh token: Codex can use it until it expires
@@ -111,6 +111,12 @@ impl AuthFile {
         })
     }
 
+    /// Codex's own two locks, in its own order (PROTOCOL §6).
+    fn lock(&self) -> Result<[Lock; 2], store::Error> {
+        let lock = |name| lock_file(self.folder.join(name), Patience::USUAL, self.waiting);
+        Ok([lock("auth.lock")?, lock("auth.json.lock")?])
+    }
+
     fn login(&self) -> Result<Option<Account>, store::Error> {
         Ok(self.file.read()?.and_then(|text| account(&text.value())))
     }
@@ -129,17 +135,19 @@ impl LoginFile for AuthFile {
         Ok(self.login()?.into_iter().collect())
     }
 
+    fn refuse_unwritable(&self) -> Result<(), store::Error> {
+        self.file.refuse_unwritable()
+    }
+
     fn renew(&self, consumed: &RefreshToken, renewed: &Account) -> Result<(), store::Error> {
         let holds_it =
             |login: Option<Account>| login.is_some_and(|login| login.tokens.refresh == *consumed);
         // Nothing of ours is left in the folder of somebody who has another login there, or none.
         if !holds_it(self.login()?) {
+            self.file.sweep(|| self.lock());
             return Ok(());
         }
-        // Codex's own two locks, in its own order (PROTOCOL §6).
-        let lock = |name| lock_file(self.folder.join(name), Patience::USUAL, self.waiting);
-        let _before_all = lock("auth.lock")?;
-        let _before_the_file = lock("auth.json.lock")?;
+        let _locks = self.lock()?;
         let put_in_place = |text: &mut Text| {
             if holds_it(account(&text.value())) {
                 renew(text, renewed);

@@ -175,9 +175,14 @@ impl LoginFile for AuthFile {
             .unwrap_or_default())
     }
 
+    fn refuse_unwritable(&self) -> Result<(), store::Error> {
+        self.file.refuse_unwritable()
+    }
+
     fn renew(&self, consumed: &RefreshToken, renewed: &Account) -> Result<(), store::Error> {
         let holds_it = |login: &Account| login.tokens.refresh == *consumed;
         if !self.logins()?.iter().any(holds_it) {
+            self.file.sweep(|| self.lock("write", Patience::USUAL));
             return Ok(());
         }
         self.change(|text| self.put_in_place(text, consumed, renewed))

@@ -26,10 +26,12 @@ pub enum Error {
         store: Option<Locator>,
     },
     /// It was removed meanwhile.
-    #[error("'{name}' is not in the store any more")]
+    #[error("'{name}' is not in the store any more{}", after(left))]
     Gone {
         /// What the account was called.
         name: String,
+        /// What follows for the clients that have its login.
+        left: Vec<String>,
     },
     /// The issuer gave no tokens, and did not say that the login is dead.
     #[error("the token of '{name}' was not renewed: {source}")]
@@ -99,6 +101,10 @@ fn tried(at: UnixMillis, answered: bool) -> String {
     }
 }
 
+fn after(left: &[String]) -> String {
+    left.iter().map(|note| format!("; {note}")).collect()
+}
+
 impl Error {
     /// Whether the token that is there is no worse for it: it can be used as long as it is good.
     #[must_use]
@@ -125,5 +131,6 @@ pub(super) fn dead_login(store: &dyn Store, account: &Account, code: String) -> 
 pub(super) fn gone(account: &Account) -> Error {
     Error::Gone {
         name: account.name().to_owned(),
+        left: Vec::new(),
     }
 }

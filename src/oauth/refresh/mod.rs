@@ -9,6 +9,8 @@ mod need;
 mod renewal;
 mod undone;
 
+use std::time::Duration;
+
 pub use error::Error;
 pub use need::{Need, USUAL_MARGIN};
 use renewal::Renewal;
@@ -55,6 +57,17 @@ pub fn refresh(
     };
     if account.tokens.refresh != before.tokens.refresh && serves(&account) {
         return Ok(adopted(account, notes));
+    }
+    if need != Need::Now && account.fresh_token(clock.now(), Duration::ZERO).is_some() {
+        let (account, left) = renewal.left_with(&account)?;
+        if !left.is_empty() {
+            notes.extend(left);
+            return Ok(Refreshed {
+                account,
+                how: How::Kept,
+                notes,
+            });
+        }
     }
     let mut refreshed = if renewal.is_of(&account)? {
         match renewal.ask(issuer, &account, clock) {

@@ -166,6 +166,18 @@ impl<'a> Renewal<'a> {
             .cloned())
     }
 
+    /// Notes on the clients that would be left with the account's token when it is used up. That they
+    /// share it is remembered: what they renew themselves is taken over.
+    pub(super) fn left_with(&self, account: &Account) -> Result<(Account, Vec<String>), Error> {
+        let left = self.mirror.left_with(account);
+        if left.is_empty() {
+            return Ok((account.clone(), left));
+        }
+        let consumed = [account.tokens.refresh.clone()];
+        let shared = self.mirror.holders(&consumed);
+        Ok((self.put(account, &consumed, account, &shared)?, left))
+    }
+
     /// The issuer's code, if it is known that the login is dead.
     pub(super) fn known_dead(&self, account: &Account) -> Result<Option<String>, Error> {
         if let Some(dead) = &account.login_required {
@@ -241,12 +253,13 @@ impl<'a> Renewal<'a> {
             Err(Error::Store(source)) => {
                 return Err(self.uncommitted(account, put_aside, source));
             }
-            Err(error) => {
-                self.abandon(issuer, &consumed, &renewed);
+            Err(Error::Gone { name, .. }) => {
+                let left = self.abandon(issuer, &consumed, &renewed);
                 chains.remove(index);
                 let _ = self.journal.keep(&chains);
-                return Err(error);
+                return Err(Error::Gone { name, left });
             }
+            Err(error) => return Err(error),
         };
         let notes = self.write_through(consumed, &committed, chains, index);
         if renewed.tokens.access.is_none() {
@@ -289,17 +302,23 @@ impl<'a> Renewal<'a> {
     }
 
     /// New tokens of an account that was taken out meanwhile: whoever else has the login goes on
-    /// with them, and where nobody has, it ends.
-    fn abandon(&self, issuer: &Issuer, consumed: &[RefreshToken], renewed: &Account) {
-        for token in consumed {
-            let _ = self.mirror.write_through(token, renewed);
-        }
+    /// with them, and where nobody has, it ends. Notes say who could not be given them.
+    fn abandon(
+        &self,
+        issuer: &Issuer,
+        consumed: &[RefreshToken],
+        renewed: &Account,
+    ) -> Vec<String> {
+        let tokens = consumed.iter();
+        let left = tokens.flat_map(|token| self.mirror.write_through(token, renewed));
+        let left = left.collect();
         let token = &renewed.tokens.refresh;
         let now = Mirror::of_person(self.store);
         if now.holders(std::slice::from_ref(token)).is_empty() {
             // Nothing is left to be done where it can't be told.
             let _ = issuer.revoke(token);
         }
+        left
     }
 
     /// Puts the tokens of a login in the place of used-up ones, on every account that has one of

@@ -84,6 +84,7 @@ impl Pool {
         let (pool, before) = (Arc::clone(self), account.clone());
         let gone = || refresh::Error::Gone {
             name: account.name().to_owned(),
+            left: Vec::new(),
         };
         let renewal = task::spawn_blocking(move || {
             refresh::refresh(pool.store.as_ref(), &pool.issuer, &before, need, pool.clock)

@@ -10,10 +10,9 @@ pub fn hide() {
     let _ = nix::sys::prctl::set_dumpable(false);
 }
 
-/// Hides it, and forbids core dumps by the limit that every Unix has: for a process without
-/// children, which would inherit that.
+/// Forbids core dumps by the limit that every Unix has: for a process without children, which would
+/// inherit that.
 pub fn hide_for_good() {
-    hide();
     // Less is always allowed.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
 }

@@ -14,6 +14,7 @@ mod finding;
 mod fix;
 mod for_good;
 mod leases;
+mod leftovers;
 mod online;
 mod permissions;
 mod report;
@@ -89,6 +90,7 @@ fn records(shell: &Shell, findings: &[Finding]) -> Result<Code, Error> {
 /// Looks at the store and what is in it.
 fn examine(shell: &Shell) -> Vec<Finding> {
     let (mut findings, document) = store::examine(shell);
+    findings.extend(leftovers::examine(shell));
     findings.extend(accounts::examine(shell, &document));
     findings.extend(surroundings::left_behind(shell, &document));
     findings

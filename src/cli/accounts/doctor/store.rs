@@ -1,8 +1,8 @@
-//! The store: whether it is there and whole, whether it can be locked, and what was left beside it.
+//! The store: whether it is there and whole, whether it can be locked, and which account is active.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -15,9 +15,6 @@ use crate::store::format;
 use crate::store::lock::Patience;
 use crate::store::{self, Document, commit};
 use crate::sys::file::is_mount;
-
-/// A write takes no longer than this; what is older was cut off.
-const LONGEST_WRITE: Duration = Duration::from_secs(10 * 60);
 
 /// What is found, and the accounts as far as they can be read.
 pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
@@ -34,13 +31,12 @@ pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
         _ => Finding::well("store", format!("{count} accounts in '{at}'")),
     }];
     if let Some(path) = at.file() {
-        // A symlink is followed: what lies about lies beside the file itself.
+        // A symlink is followed: what is beside it is beside the file itself.
         let file = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         findings.extend(permissions::examine(&file));
         findings.push(lock(shell, &file));
         findings.extend(mounted(&file));
         findings.extend(active(&file, &document));
-        findings.extend(left_behind(&file));
     }
     (findings, document)
 }
@@ -129,35 +125,4 @@ fn lock(shell: &Shell, file: &Path) -> Finding {
             Finding::wrong("lock", error.to_string(), Mend::Type(command))
         }
     }
-}
-
-/// Files beside the store that hold tokens and that nobody will look at again.
-fn left_behind(file: &Path) -> Vec<Finding> {
-    let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
-    let mut paths: Vec<PathBuf> = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    paths.sort();
-    paths
-        .into_iter()
-        .filter_map(|path| {
-            let name = path.file_name()?.to_str()?;
-            if name.starts_with(commit::TEMPORARY_PREFIX) && is_old(&path) {
-                let what = format!("a write that was cut off left '{}'", path.display());
-                return Some(Finding::wrong("store", what, Mend::Fix(Fix::Remove(path))));
-            }
-            None
-        })
-        .collect()
-}
-
-fn is_old(path: &Path) -> bool {
-    let written = fs::metadata(path).and_then(|metadata| metadata.modified());
-    let age = written
-        .ok()
-        .and_then(|at| SystemTime::now().duration_since(at).ok());
-    age.is_some_and(|age| age > LONGEST_WRITE)
 }
