@@ -2,7 +2,7 @@
 //! refuses (PROTOCOL-SWITCH): each ends with the right answer, after three requests at the most.
 
 use codex_accounts::rehearse::{
-    Delivery, Foreign, PretendAccount, Reason, Script, Seen, Standing, Style,
+    Answer, Delivery, Foreign, PretendAccount, Progress, Reason, Script, Seen, Standing, Style,
 };
 use serde_json::{Value, json};
 
@@ -301,6 +301,44 @@ fn however_it_is_refused_it_is_recovered_from() {
             );
         }
     }
+}
+
+#[test]
+fn an_answer_cut_behind_its_reasoning_ended_the_session() {
+    let setting = with_accounts(2, &[]);
+    let mut talk = Talk::new(&setting);
+    talk.say("[run echo hi]");
+    let cut = Answer::Close {
+        code: None,
+        after: Progress::Reasoning,
+    };
+    setting
+        .pretend
+        .change(|script| script.accounts[0].next.push_back(cut));
+    let call = talk.input.last().expect("a call").clone();
+    talk.input.push(output(&call, "hi"));
+    let got = setting.send(
+        "/responses",
+        &[("session-id", "talk")],
+        &codex(&talk.input).to_string(),
+    );
+    let led_to_nothing = items(&got.body);
+    assert_eq!(led_to_nothing.len(), 1, "{}", got.body);
+    assert_eq!(led_to_nothing[0]["type"], "reasoning");
+    talk.input.extend(led_to_nothing);
+    // Sent again with that, as Codex does: the same account, without it.
+    assert_eq!(talk.go_on(), "answered by one@example.com");
+    assert_eq!(asked(&setting, 2), [ONE, ONE]);
+    let last = questions(&setting, 3);
+    assert_eq!(blobs(&last[0]), 1, "the other thoughts stay");
+    // From now on it is left out beforehand; and another account, which can read none, gets on too.
+    assert_eq!(talk.say("and now"), "answered by one@example.com");
+    assert_eq!(asked(&setting, 4), [ONE]);
+    limit(&setting, 0);
+    assert_eq!(talk.say("and then"), "answered by two@example.com");
+    assert_eq!(asked(&setting, 5), [ONE, TWO, TWO]);
+    let limits = setting.home.store()["accounts"][1]["limits"].clone();
+    assert_eq!(limits, Value::Null, "nobody is marked for it");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::pool::Kept;
 use crate::account::handle::Handle;
-use crate::account::limit::Foreign;
+use crate::account::limit::{Foreign, Unreadable};
 use crate::account::session::{Blob, Body, Counts, Cut, Extent, Makers, SessionKey};
 
 /// So many sessions are remembered by their account, the last ones.
@@ -67,8 +67,8 @@ impl Sessions {
         }
     }
 
-    fn maker_of(&self, body: &Body<'_>) -> Option<Handle> {
-        self.memory().makers.maker_of(body.blobs()).cloned()
+    fn maker_of(&self, blobs: impl IntoIterator<Item = Blob>) -> Option<Handle> {
+        self.memory().makers.maker_of(blobs).cloned()
     }
 
     fn unreadable(&self, key: &SessionKey, by: &Handle) -> Option<HashSet<Blob>> {
@@ -105,17 +105,9 @@ pub(super) struct Carried {
 /// How much was cut out for an account that refused the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Level {
+    Unfollowed,
     AllButCompactions,
     All,
-}
-
-impl Level {
-    const fn extent(self) -> Extent<'static> {
-        match self {
-            Self::AllButCompactions => Extent::AllButCompactions,
-            Self::All => Extent::All,
-        }
-    }
 }
 
 /// What can be done about a refusal: the same account once more without what was cut out, or before
@@ -153,11 +145,18 @@ impl Carried {
     }
 
     fn cut_for(&self, sessions: &Sessions, who: &Handle, carrier: &impl Carrier) -> Option<Cut> {
-        if let Some((level, _)) = self.cuts.get(&who.key()) {
-            return cut(carrier, level.extent());
+        match self.cuts.get(&who.key()) {
+            Some((Level::All, _)) => cut(carrier, Extent::All),
+            Some((Level::AllButCompactions, _)) => cut(carrier, Extent::AllButCompactions),
+            Some((Level::Unfollowed, blobs)) => {
+                let blobs = blobs.iter().copied().collect();
+                cut(carrier, Extent::These(&blobs))
+            }
+            None => {
+                let blobs = sessions.unreadable(self.key.as_ref()?, who)?;
+                cut(carrier, Extent::These(&blobs))
+            }
         }
-        let blobs = sessions.unreadable(self.key.as_ref()?, who)?;
-        cut(carrier, Extent::These(&blobs))
     }
 
     /// An account refused what another made: from now on it is sent less. `None`: there is nothing
@@ -171,15 +170,19 @@ impl Carried {
     ) -> Option<Recovery> {
         let text = carrier.text()?;
         let body = Body::read(&text).ok()?;
-        let is_first = self.cuts.is_empty();
-        let (level, cut) = self.deeper(who, foreign, &body)?;
-        let maker = sessions.maker_of(&body);
+        // What no account takes is not taken by who made it either.
+        let may_go_back = self.cuts.is_empty() && foreign.what != Unreadable::Unfollowed;
+        let (level, cut) = match foreign.what {
+            Unreadable::Unfollowed => self.without_dead_end(sessions, who, foreign, &body)?,
+            _ => self.deeper(who, foreign, &body)?,
+        };
+        let maker = sessions.maker_of(body.blobs());
         drop(text);
         carrier.send(Some(cut.body));
         self.cuts.insert(who.key(), (level, cut.blobs));
         Some(Recovery {
             cut: cut.counts,
-            maker: maker.filter(|maker| is_first && maker.key() != who.key()),
+            maker: maker.filter(|maker| may_go_back && maker.key() != who.key()),
         })
     }
 
@@ -190,14 +193,47 @@ impl Carried {
             .item
             .as_ref()
             .is_some_and(|id| id.starts_with("cmp_"));
-        let before = self.cuts.get(&who.key());
-        let level = match before {
-            None if !names_summary => Level::AllButCompactions,
-            Some((Level::All, _)) => return None,
+        let level = match self.level(who) {
+            None | Some(Level::Unfollowed) if !names_summary => Level::AllButCompactions,
+            Some(Level::All) => return None,
             _ => Level::All,
         };
-        let cut = |level: Level| body.cut(level.extent()).map(|cut| (level, cut));
-        cut(level).or_else(|| cut(Level::All))
+        let most = || body.cut(Extent::All).map(|cut| (Level::All, cut));
+        match level {
+            Level::All => most(),
+            level => body
+                .cut(Extent::AllButCompactions)
+                .map_or_else(most, |cut| Some((level, cut))),
+        }
+    }
+
+    /// What to cut out where reasoning led to nothing: that, and what this account is known not to
+    /// read. Where another account made it, the rest of what that thought would be refused next.
+    fn without_dead_end(
+        &self,
+        sessions: &Sessions,
+        who: &Handle,
+        foreign: &Foreign,
+        body: &Body<'_>,
+    ) -> Option<(Level, Cut)> {
+        let level = self.level(who);
+        let dead_end = body.cut(Extent::Unfollowed(foreign.item.as_deref()))?.blobs;
+        let maker = sessions.maker_of(dead_end.iter().copied());
+        if level.is_none() && maker.is_none_or(|maker| maker.key() == who.key()) {
+            let known = self.key.as_ref();
+            let known = known.and_then(|key| sessions.unreadable(key, who));
+            let mut blobs = known.unwrap_or_default();
+            blobs.extend(dead_end);
+            let cut = body.cut(Extent::These(&blobs))?;
+            return Some((Level::Unfollowed, cut));
+        }
+        let cut = || body.cut(Extent::AllButCompactions);
+        matches!(level, None | Some(Level::Unfollowed))
+            .then(|| Some((Level::AllButCompactions, cut()?)))?
+    }
+
+    fn level(&self, who: &Handle) -> Option<Level> {
+        self.cuts.get(&who.key()).map(|(level, _)| *level)
     }
 
     /// An account took the request: what had to be cut out for it is left out beforehand from now

@@ -91,6 +91,8 @@ pub enum Progress {
     Nothing,
     /// To `response.created`.
     Created,
+    /// To the end of its reasoning, with nothing behind it.
+    Reasoning,
     /// To a first piece of text.
     Output,
     /// To the end of its first item that is no reasoning.

@@ -145,7 +145,7 @@ fn good(
 /// A refusal of what is sealed, as it is scripted to be put.
 fn delivered(refusal: Refusal, foreign: Foreign, scene: &Scene) -> Outcome {
     let delivery = match refusal.about {
-        Refused::Request | Refused::Model => return refusal.outcome(),
+        Refused::Request | Refused::Model | Refused::Unfollowed => return refusal.outcome(),
         Refused::Foreign => foreign.delivery,
         // The real one notices it when the response has begun.
         Refused::ForeignOutput if foreign.delivery == Delivery::Status => Delivery::Failed,

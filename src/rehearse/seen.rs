@@ -49,6 +49,15 @@ pub enum Refused {
     Foreign,
     /// The same in the output of a tool or the message of an agent: noticed once the response has begun.
     ForeignOutput,
+    /// Reasoning that nothing follows.
+    Unfollowed,
+}
+
+impl Refused {
+    /// Whether it is about what the session carries, and not about what is asked.
+    pub const fn is_of_session(self) -> bool {
+        matches!(self, Self::Foreign | Self::ForeignOutput | Self::Unfollowed)
+    }
 }
 
 impl Seen {
@@ -121,14 +130,13 @@ impl Log {
         true
     }
 
-    /// The most requests that were made for one and the same thing of which an account could not read something.
+    /// The most requests that were made for one and the same thing of which an account could not take something.
     pub(super) fn most_for_one_refusal(&self) -> usize {
         let seen = self.lock();
-        let is_foreign =
-            |one: &Seen| matches!(one.refused, Some(Refused::Foreign | Refused::ForeignOutput));
+        let is_of_session = |one: &Seen| one.refused.is_some_and(Refused::is_of_session);
         let refused: HashSet<_> = seen
             .iter()
-            .filter(|one| is_foreign(one))
+            .filter(|one| is_of_session(one))
             .map(|one| (&one.session, one.asks_for))
             .collect();
         let requests = |what| {

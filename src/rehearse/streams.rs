@@ -170,6 +170,9 @@ pub(super) fn closed(good: Outcome, after: Progress, code: Option<u16>) -> Outco
                 .iter()
                 .position(|event| kind(event).ends_with(".delta")),
         ),
+        Progress::Reasoning => through(stream.events.iter().position(|event| {
+            kind(event) == "response.output_item.done" && event["item"]["type"] == "reasoning"
+        })),
         Progress::Item => through(stream.events.iter().position(|event| {
             kind(event) == "response.output_item.done" && event["item"]["type"] != "reasoning"
         })),

@@ -1,18 +1,19 @@
-//! Refusals of what another account encrypted (PROTOCOL-SWITCH §1, E1–E8 and E14).
+//! Refusals of what a session carries: what another account encrypted (PROTOCOL-SWITCH §1, E1–E8 and
+//! E14), and reasoning that led to nothing (E10).
 
 use super::body::Body;
 use super::codes::Meaning;
 
-/// That an account can't read what a session carries.
+/// That an account can't take what a session carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// The id of the item, `rs_…` or `cmp_…`, where the refusal names one.
     pub item: Option<String>,
-    /// What it is that can't be read.
+    /// What it is that can't be taken.
     pub what: Unreadable,
 }
 
-/// What it is that can't be read.
+/// What it is that can't be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
     /// The encrypted content of an item: of reasoning or of a compaction.
@@ -21,6 +22,8 @@ pub enum Unreadable {
     ToolContent,
     /// Nothing: an item that has to have encrypted content came without (E8).
     Missing,
+    /// Reasoning that nothing follows: its answer was cut off behind it (E10). No account takes it.
+    Unfollowed,
 }
 
 impl Foreign {
@@ -30,6 +33,8 @@ impl Foreign {
             Unreadable::ToolContent
         } else if is_missing(body) {
             Unreadable::Missing
+        } else if is_unfollowed(&body.message) {
+            Unreadable::Unfollowed
         } else if body.means(Meaning::Encrypted) || is_unverified(&body.message) {
             Unreadable::Item
         } else {
@@ -48,15 +53,22 @@ fn is_unverified(message: &str) -> bool {
     message.starts_with("The encrypted content ") && message.contains("could not be verified")
 }
 
+fn is_unfollowed(message: &str) -> bool {
+    message.starts_with("Item '")
+        && message.contains("of type 'reasoning' was provided without its required following item")
+}
+
 fn is_missing(body: &Body) -> bool {
     let of_blob =
         |param: &String| param.starts_with("input[") && param.ends_with("].encrypted_content");
     body.says("missing_required_parameter") && body.param.as_ref().is_some_and(of_blob)
 }
 
-/// The id in "The encrypted content for item cmp_… could not be verified." (E3).
+/// The id in "The encrypted content for item cmp_… could not be verified." (E3), or in "Item 'rs_…' of
+/// type" (E10).
 fn item_id(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("encrypted content for item ")?;
+    let named = message.split_once("encrypted content for item ");
+    let rest = named.map_or_else(|| message.strip_prefix("Item '"), |(_, rest)| Some(rest))?;
     let is_of_id = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let end = rest.find(|c| !is_of_id(c)).unwrap_or(rest.len());
     (end > 0).then(|| rest[..end].to_owned())

@@ -25,6 +25,8 @@ pub enum Extent<'b> {
     AllButCompactions,
     /// Compactions too: a note takes their place, and what they summarised is lost.
     All,
+    /// Reasoning that led to nothing: what follows it is not the model's. Also the one with this id.
+    Unfollowed(Option<&'b str>),
     /// Only what holds one of these blobs.
     These(&'b HashSet<Blob>),
 }
@@ -114,9 +116,10 @@ impl<'a> Body<'a> {
         let mut counts = Counts::default();
         let mut blobs = Vec::new();
         let mut edits = Vec::new();
-        let mut loses_ids = !matches!(extent, Extent::These(_));
-        for item in &self.items {
-            if extent.has(item) {
+        let mut loses_ids = matches!(extent, Extent::AllButCompactions | Extent::All);
+        let is_cut = self.what_is_cut(extent);
+        for (item, is_cut) in self.items.iter().zip(&is_cut) {
+            if *is_cut {
                 counts.count(item.kind);
                 blobs.extend(&item.blobs);
                 // What comes behind it was minted with it, up to the next reasoning that stays.
@@ -135,10 +138,7 @@ impl<'a> Body<'a> {
             return None;
         }
         let items: Vec<Range<usize>> = self.items.iter().map(|item| item.range.clone()).collect();
-        let stays = |index: usize| {
-            let item = &self.items[index];
-            item.kind != Kind::Reasoning || !extent.has(item)
-        };
+        let stays = |index: usize| self.items[index].kind != Kind::Reasoning || !is_cut[index];
         edits.extend(cut_parts(&items, stays).into_iter().map(Edit::cut));
         Some(Cut {
             body: apply(self.text, edits),
@@ -146,15 +146,34 @@ impl<'a> Body<'a> {
             blobs,
         })
     }
+
+    /// Which items are cut out, or something of them.
+    fn what_is_cut(&self, extent: Extent<'_>) -> Vec<bool> {
+        let Extent::Unfollowed(named) = extent else {
+            return self.items.iter().map(|item| extent.has(item)).collect();
+        };
+        let mut leads_to_nothing = true;
+        let mut is_cut = Vec::with_capacity(self.items.len());
+        for item in self.items.iter().rev() {
+            let is_reasoning = item.kind == Kind::Reasoning;
+            if !is_reasoning {
+                leads_to_nothing = !item.can_follow_reasoning;
+            }
+            is_cut.push(is_reasoning && (leads_to_nothing || item.is_named(named)));
+        }
+        is_cut.reverse();
+        is_cut
+    }
 }
 
 impl Extent<'_> {
-    /// Whether the item is cut out, or something of it.
+    /// Whether the item is cut out, or something of it, whatever stands around it.
     fn has(self, item: &Item<'_>) -> bool {
         let kind = item.kind;
         match self {
             Self::These(blobs) => item.blobs.iter().any(|blob| blobs.contains(blob)),
             Self::All if kind == Kind::Compaction => true,
+            Self::Unfollowed(_) => false,
             _ => kind == Kind::Reasoning || (kind == Kind::Other && !item.notes.is_empty()),
         }
     }
@@ -253,6 +272,38 @@ mod tests {
     }
 
     #[test]
+    fn reasoning_that_led_to_nothing_goes_and_no_other() {
+        let cut = |items: &str| {
+            let items = items.replace('R', r#"{"type":"reasoning","id":"rs"}"#);
+            let body = format!("{{\"input\":[{items}]}}");
+            cut(&body, Extent::Unfollowed(Some("rs_1")))
+        };
+        for followed in [
+            r#"R,{"type":"message","role":"assistant"}"#,
+            r#"R,R,{"type":"function_call"},{"type":"function_call_output"}"#,
+            r#"R,{"type":"a kind of later"}"#,
+            "",
+        ] {
+            assert_eq!(cut(followed), "unchanged", "{followed}");
+        }
+        insta::assert_snapshot!([
+            r#"{"role":"user","id":"msg_1"},R"#,
+            r#"R,{"type":"function_call","id":"fc_1"},R,R,{"role":"user"},R"#,
+            r#"R,{"type":"compaction_trigger"}"#,
+            r#"{"type":"reasoning","id":"rs_1"},R,{"type":"function_call","id":"fc_1"}"#,
+        ].map(cut).join("\n"), @r#"
+        reasoning=1
+        {"input":[{"role":"user","id":"msg_1"}]}
+        reasoning=3
+        {"input":[{"type":"reasoning","id":"rs"},{"type":"function_call","id":"fc_1"},{"role":"user"}]}
+        reasoning=1
+        {"input":[{"type":"compaction_trigger"}]}
+        reasoning=1
+        {"input":[{"type":"reasoning","id":"rs"},{"type":"function_call","id":"fc_1"}]}
+        "#);
+    }
+
+    #[test]
     fn where_nothing_is_encrypted_nothing_is_changed() {
         for body in [
             r#"{"input":[{"type":"message","id":"msg_1"},{"type":"item_reference","id":"rs_1"}]}"#,
@@ -263,6 +314,7 @@ mod tests {
             "{}",
         ] {
             assert_eq!(cut(body, Extent::All), "unchanged", "{body}");
+            assert_eq!(cut(body, Extent::Unfollowed(None)), "unchanged", "{body}");
         }
     }
 

@@ -24,6 +24,8 @@ const COMPACTION_NOTE: &str = concat!(
 pub(super) struct Item<'a> {
     pub(super) range: Range<usize>,
     pub(super) kind: Kind,
+    /// Whether it can be what a model came to by the reasoning before it.
+    pub(super) can_follow_reasoning: bool,
     /// The blobs in it.
     pub(super) blobs: Vec<Blob>,
     members: Vec<Member<'a>>,
@@ -73,6 +75,7 @@ impl<'a> Item<'a> {
         let mut item = Self {
             range: value.range(),
             kind: Kind::of(&members),
+            can_follow_reasoning: !is_told_to_the_model(&members),
             blobs: Vec::new(),
             notes: Vec::new(),
             members,
@@ -90,6 +93,12 @@ impl<'a> Item<'a> {
             }
         }
         Ok(item)
+    }
+
+    /// Whether this is its id.
+    pub(super) fn is_named(&self, id: Option<&str>) -> bool {
+        let own = get(&self.members, "id").and_then(|member| member.value.string());
+        id.is_some() && own.as_deref() == id
     }
 
     /// The item without what is encrypted in it, and without its id.
@@ -178,6 +187,17 @@ impl Kind {
             _ => Self::Other,
         }
     }
+}
+
+/// Whether an item is what somebody else says to the model: nothing that it came to itself.
+fn is_told_to_the_model(members: &[Member<'_>]) -> bool {
+    let text = |key| get(members, key).and_then(|member| member.value.string());
+    if text("role").is_some_and(|role| role != "assistant") {
+        return true;
+    }
+    let kind = text("type").unwrap_or_default();
+    kind.ends_with("_output")
+        || ["agent_message", "additional_tools", "compaction_trigger"].contains(&&*kind)
 }
 
 /// A call's arguments with a note in the place of those that are named. Where one of them can't be

@@ -26,6 +26,7 @@ fn answer(seen: &Seen) -> String {
         None => "",
         Some(Refused::Request) => " (the request)",
         Some(Refused::Model) => " (no such model)",
+        Some(Refused::Unfollowed) => " (reasoning that led to nothing)",
         Some(Refused::Foreign | Refused::ForeignOutput) => " (another account's content)",
     };
     match seen.status {

@@ -1,6 +1,7 @@
 //! What is refused of the items of an input, whoever made them (PROTOCOL-SWITCH §1 and §5): types, ids, pairs.
 
 use super::Refusal;
+use crate::rehearse::seen::Refused;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -263,25 +264,34 @@ fn stem(item: &Value) -> Option<&str> {
     Some(stem)
 }
 
+/// What is nothing that the model came to.
+fn is_told_to_the_model(item: &Value) -> bool {
+    matches!(text(item, "role"), Some("user" | "developer" | "system"))
+        || kind(item).ends_with("_output")
+        || kind(item) == "compaction_trigger"
+}
+
 /// A reasoning item and what came of it stay together, as long as they have their ids (E10, E11).
 fn minted_together(input: &[Value]) -> Result<(), Refusal> {
     for (index, item) in input.iter().enumerate() {
         let (kind, id) = (kind(item), text(item, "id").unwrap_or_default());
         let Some(stem) = stem(item) else { continue };
-        let refusal = |what: String| {
-            Err(Refusal::error(
-                format!("Item '{id}' of type '{kind}' was provided without its required {what}."),
-                None,
-                "input",
-            ))
+        let refusal = |about: Refused, what: String| {
+            let message =
+                format!("Item '{id}' of type '{kind}' was provided without its required {what}.");
+            Err(Refusal {
+                about,
+                ..Refusal::error(message, None, "input")
+            })
         };
         if kind == "reasoning" {
             let follows = input.get(index + 1).is_some_and(|next| {
                 self::kind(next) != "reasoning"
+                    && !is_told_to_the_model(next)
                     && text(next, "id").is_none_or(|_| self::stem(next) == Some(stem))
             });
             if !follows {
-                return refusal("following item".into());
+                return refusal(Refused::Unfollowed, "following item".into());
             }
         } else if stem.ends_with('r')
             && matches!(kind, "function_call" | "custom_tool_call" | "message")
@@ -292,7 +302,8 @@ fn minted_together(input: &[Value]) -> Result<(), Refusal> {
                     && text(before, "id").is_none_or(|_| self::stem(before) == Some(stem))
             });
             if !is_there {
-                return refusal(format!("'reasoning' item: 'rs_pretend_{stem}'"));
+                let fellow = format!("'reasoning' item: 'rs_pretend_{stem}'");
+                return refusal(Refused::Request, fellow);
             }
         }
     }
@@ -386,6 +397,7 @@ mod tests {
             json!([{"type": "compaction_trigger"}, {"role": "user", "content": "x"}]),
             json!([call, output]),
             json!([{"type": "reasoning", "id": "rs_pretend_1_1r", "summary": [], "encrypted_content": "x"}]),
+            json!([{"type": "reasoning", "id": "rs_pretend_1_1r", "summary": [], "encrypted_content": "x"}, {"role": "user", "content": "x"}]),
             json!([output]),
             json!([{"type": "function_call", "call_id": "c", "name": "bash", "arguments": "{}"}]),
             json!([{"type": "item_reference", "id": "rs_2"}]),
@@ -402,6 +414,7 @@ mod tests {
         400 string_above_max_length Invalid 'input[0].id': string too long. Expected a string with maximum length 64, but got a string with length 65 instead.
         400 invalid_value Invalid input: 'compaction_trigger' must be the last item.
         400 - Item 'fc_pretend_1_1r' of type 'function_call' was provided without its required 'reasoning' item: 'rs_pretend_1_1r'.
+        400 - Item 'rs_pretend_1_1r' of type 'reasoning' was provided without its required following item.
         400 - Item 'rs_pretend_1_1r' of type 'reasoning' was provided without its required following item.
         400 - No tool call found for function call output with call_id c.
         400 - No tool output found for function call c.
