@@ -14,7 +14,7 @@ bashdir = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 zshdir = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 fishdir = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 
-commands = $(basename $(notdir $(wildcard bin/*.rs)))
+commands = $(basename $(notdir $(wildcard bin/*.rs))) codex-store-postgres
 built = $(addprefix $(BUILT)/,$(commands))
 
 installed = \

@@ -68,6 +68,8 @@ mod setup;
 mod socks;
 mod store;
 #[cfg(target_os = "linux")]
+mod store_postgres;
+#[cfg(target_os = "linux")]
 mod store_trouble;
 mod strategies;
 mod support;

@@ -10,8 +10,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::Home;
 use super::support::accounts::{account, store};
+use super::support::{Home, postgres};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,9 +48,13 @@ fn commands() -> BTreeSet<String> {
         .collect()
 }
 
+/// What comes along from a package of its own; people don't type it, so it has no completions.
+const HELPER: &str = "codex-store-postgres";
+
 /// Everything that belongs on a machine, below `/usr`.
 fn expected(zsh: &str, suffix: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::from([format!("share/zsh/{zsh}/_codex-accounts")]);
+    all.insert(format!("bin/{HELPER}"));
     for command in commands() {
         all.insert(format!("bin/{command}"));
         all.insert(format!("share/bash-completion/completions/{command}"));
@@ -73,12 +77,14 @@ fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// What cargo knows of this package.
-fn package() -> Value {
+/// What cargo knows of a package of this project.
+fn package(name: &str) -> Value {
     let arguments = "metadata --no-deps --format-version 1 --locked --offline";
     let arguments: Vec<&str> = arguments.split(' ').collect();
     let metadata: Value = serde_json::from_str(&run(env!("CARGO"), &arguments)).expect("JSON");
-    metadata["packages"][0].clone()
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let mut of_name = packages.filter(|package| package["name"] == name);
+    of_name.next().expect("a package of that name").clone()
 }
 
 fn targets(package: &Value, kind: &str) -> BTreeSet<String> {
@@ -106,8 +112,10 @@ fn assert_page_is_shown(share: &Path) {
 
 #[test]
 fn cargo_installs_every_command() {
-    let package = package();
-    assert_eq!(package["name"], "codex-accounts");
+    let helper = package(HELPER);
+    assert_eq!(targets(&helper, "bin"), BTreeSet::from([HELPER.to_owned()]));
+    let package = package("codex-accounts");
+    assert_eq!(package["version"], helper["version"]);
     assert_eq!(targets(&package, "bin"), commands());
     let needs_features = |target: &Value| !target["required-features"].is_null();
     assert!(
@@ -121,7 +129,7 @@ fn cargo_installs_every_command() {
 
 #[test]
 fn cargo_finds_what_is_to_be_run_and_measured() {
-    let package = package();
+    let package = package("codex-accounts");
     assert_eq!(package["default_run"], "codex-rehearse");
     assert!(targets(&package, "bin").contains("codex-rehearse"));
     for bench in ["relay", "plumbing", "strategies"] {
@@ -131,6 +139,7 @@ fn cargo_finds_what_is_to_be_run_and_measured() {
 
 #[test]
 fn make_installs_everything_and_takes_it_away() {
+    postgres::helper();
     let home = Home::new();
     let place = home.path().join("root");
     let (place, built) = (place.to_str().unwrap(), built().to_str().unwrap());
@@ -161,6 +170,7 @@ fn make_does_not_install_what_is_not_built() {
 
 #[test]
 fn a_debian_package_holds_everything() {
+    postgres::helper();
     let home = Home::new();
     // `target/tools` is beside the folder for the tests.
     let tool = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools/bin/cargo-deb");

@@ -18,6 +18,8 @@ pub(crate) mod network;
 pub(crate) mod people;
 #[cfg(target_os = "linux")]
 pub(crate) mod picture;
+#[cfg(target_os = "linux")]
+pub(crate) mod postgres;
 pub(crate) mod pretend;
 pub(crate) mod relay;
 pub(crate) mod request;
