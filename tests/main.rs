@@ -18,6 +18,9 @@ mod corpus;
 mod e2e;
 #[cfg(target_os = "linux")]
 mod faults;
+mod helper;
+mod helper_refresh;
+mod helper_relay;
 mod hold;
 mod import;
 mod launch;

@@ -102,6 +102,12 @@ pub struct Lease {
         skip_serializing_if = "Option::is_none"
     )]
     pub process_start: Option<u64>,
+    /// The machine that the process is on, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Since when that machine runs, by its system's name for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
     /// Fields that this program does not know.
     #[serde(flatten)]
     pub extra: Extra,

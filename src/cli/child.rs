@@ -2,32 +2,30 @@
 //! the program's, as if the command was not there.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tokio::runtime::Runtime;
 
 use super::exit::{Code, Error};
+use crate::store::locator::Locator;
 use crate::sys::child;
 
-/// The folder of this program: the other commands of the suite are in it.
-#[must_use]
-pub fn folder() -> Option<PathBuf> {
-    let this = std::env::current_exe().ok()?;
-    this.parent().map(Path::to_owned)
-}
+pub use crate::sys::suite::{beside, folder};
 
-/// Another command of the suite: the one beside this program, else the one in the `PATH`.
-#[must_use]
-pub fn beside(command: &str) -> PathBuf {
-    folder()
-        .map(|folder| {
-            folder
-                .join(command)
-                .with_extension(std::env::consts::EXE_EXTENSION)
-        })
-        .filter(|path| path.exists())
-        .unwrap_or_else(|| command.into())
+/// The environment variable that names the store.
+pub const STORE_SETTING: &str = "CODEX_ACCOUNTS_FILE";
+
+/// Has another command of the suite work on the store that was named to this one. A URL may hold a
+/// password, and is no argument of a process.
+pub fn with_store<'a>(command: &'a mut Command, store: Option<&Path>) -> &'a mut Command {
+    match store {
+        Some(store) if Locator::named(store.to_owned()).file().is_none() => {
+            command.env(STORE_SETTING, store)
+        }
+        Some(store) => command.arg("--store").arg(store),
+        None => command,
+    }
 }
 
 /// Runs a program to its end, and gives the exit status that a shell would report. Signals for this

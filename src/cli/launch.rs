@@ -220,11 +220,10 @@ fn some_account(shell: &Shell, common: &Common) -> Result<String, Error> {
     if is_login_wanted()? {
         // By a process of its own: it reads the terminal, and must let go of it before the client
         // gets it.
-        let login = child::beside("codex-accounts");
-        let store = common.store.iter();
-        let store = store.flat_map(|path| [OsStr::new("--store"), path.as_os_str()]);
+        let mut login = Command::new(child::beside("codex-accounts"));
+        let login = child::with_store(&mut login, common.store.as_deref());
         // How it failed, it says itself; whether it did shows in the store.
-        let _ = Command::new(login).args(store).arg("add").status();
+        let _ = login.arg("add").status();
         if let Some(id) = active_account(shell)? {
             return Ok(id);
         }

@@ -9,6 +9,7 @@ pub mod args;
 pub mod child;
 pub mod complete;
 pub mod exit;
+mod holder;
 pub mod launch;
 mod launch_summary;
 pub mod oauth_login;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::args::Common;
+use super::child::STORE_SETTING;
 use super::exit::{self, Code, Error};
 use super::typed::quoted;
 use crate::account::printable::printable;
@@ -17,11 +18,10 @@ use crate::account::utf8::without_mark;
 use crate::account::{Account, select};
 use crate::client::opencode::AuthFile;
 use crate::clock::Clock;
+use crate::store::locator::Locator;
 use crate::store::lock::Waiting;
 use crate::store::{self, Document, Store};
 
-/// The environment variable that names the store.
-const STORE_SETTING: &str = "CODEX_ACCOUNTS_FILE";
 /// The environment variable that stops the clock, in Unix seconds: for tests and examples.
 const CLOCK_SETTING: &str = "CODEX_ACCOUNTS_CLOCK";
 
@@ -61,7 +61,7 @@ impl Shell {
             name,
             quiet: common.quiet,
             clock: clock()?,
-            store: store::open(path.into(), waiting),
+            store: store::open(Locator::named(path), waiting),
             named: is_named,
             flag: common.store.clone(),
             waiting,
@@ -91,7 +91,10 @@ impl Shell {
     pub fn command(&self, words: &str) -> String {
         match &self.flag {
             None => words.to_owned(),
-            Some(path) => format!("{words} --store {}", quoted(path)),
+            Some(name) => {
+                let at = Locator::named(name.clone());
+                format!("{words} --store {}", quoted(at.as_os_str()))
+            }
         }
     }
 

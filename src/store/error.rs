@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::format;
+use super::helper::error as helper;
 use super::locator::Locator;
 use crate::sys::rights::Rights;
 
@@ -19,10 +20,10 @@ pub enum Error {
         at: Locator,
     },
     /// It is no document.
-    #[error("'{}' is left as it is: {source}", path.display())]
+    #[error("'{at}' is left as it is: {source}")]
     Format {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        at: Locator,
         /// What is wrong with it.
         source: format::Error,
     },
@@ -53,6 +54,9 @@ pub enum Error {
     /// No place for it is known.
     #[error("there is no home directory, and no store was named")]
     NoHome,
+    /// See [`helper::Error`].
+    #[error(transparent)]
+    Helper(Box<helper::Error>),
     /// The system said no.
     #[error("'{}': {source}", path.display())]
     Io {
@@ -61,6 +65,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<helper::Error> for Error {
+    fn from(error: helper::Error) -> Self {
+        Self::Helper(Box::new(error))
+    }
 }
 
 impl Error {

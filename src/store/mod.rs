@@ -8,6 +8,7 @@ pub mod commit;
 mod error;
 mod file;
 pub mod format;
+pub mod helper;
 pub mod locator;
 pub mod lock;
 pub mod log;
@@ -27,6 +28,7 @@ use version::Version;
 pub use error::Error;
 pub use file::FileStore;
 pub use format::Document;
+pub use helper::HelperStore;
 pub use lock::lock_file;
 pub use places::{default_path, home, of_login, opencode_data, state_folder};
 pub use read::refuse_exposed;
@@ -64,6 +66,11 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When it has no place.
     fn scratch(&self, name: &str) -> Result<Box<dyn Scratch>, Error>;
+
+    /// Room on this machine for a copy of that, where the store is on another; `None` where it is not.
+    fn scratch_here(&self, _name: &str) -> Option<Box<dyn Scratch>> {
+        None
+    }
 
     /// Whether there is a document, or what should be one.
     ///
@@ -106,6 +113,7 @@ pub enum Absent {
 pub fn open(at: Locator, waiting: Waiting) -> Arc<dyn Store> {
     match at {
         Locator::File(path) => Arc::new(FileStore::new(path, waiting)),
+        Locator::Helper(url) => Arc::new(HelperStore::new(url, waiting)),
     }
 }
 

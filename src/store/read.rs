@@ -24,7 +24,7 @@ pub(super) fn read_file(path: &Path) -> Result<Option<Document>, Error> {
     Document::parse(&bytes)
         .map(Some)
         .map_err(|source| Error::Format {
-            path: path.to_owned(),
+            at: path.to_owned().into(),
             source,
         })
 }

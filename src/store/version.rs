@@ -10,6 +10,12 @@ use crate::sys::file;
 pub struct Version([u128; 3]);
 
 impl Version {
+    /// That of a store whose changes are counted by whoever watches it.
+    #[must_use]
+    pub fn counted(count: u64) -> Self {
+        Self([0, 0, count.into()])
+    }
+
     /// That of a file, which is replaced with each change.
     #[must_use]
     pub fn of_file(metadata: &Metadata) -> Option<Self> {

@@ -4,6 +4,7 @@
 //! above.
 
 pub mod rights;
+pub mod suite;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]

@@ -104,7 +104,8 @@ impl Home {
         self.env.remove(name.as_ref());
     }
 
-    fn prefix_path(&mut self, folder: &Path) {
+    /// Puts a folder before all others in which programs are.
+    pub(crate) fn prefix_path(&mut self, folder: &Path) {
         let rest = self.env.remove(OsStr::new("PATH")).unwrap_or_default();
         let folders = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&rest));
         let path = std::env::join_paths(folders).expect("no colon in a folder's name");

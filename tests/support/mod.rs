@@ -12,6 +12,7 @@ pub(crate) mod examples;
 #[cfg(target_os = "linux")]
 pub(crate) mod faults;
 pub(crate) mod home;
+pub(crate) mod kept;
 pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;

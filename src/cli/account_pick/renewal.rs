@@ -41,10 +41,7 @@ fn run(store: Option<&Path>, index: usize, patience: Option<Duration>) -> io::Re
     // writes when all is done.
     let mut said = tempfile::tempfile()?;
     let mut command = Command::new(child::beside(COMMAND));
-    if let Some(store) = store {
-        command.arg("--store").arg(store);
-    }
-    let child = command
+    let child = child::with_store(&mut command, store)
         .args(["--hand-out", &index.to_string()])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -107,10 +107,11 @@ fn of_store_hint(error: &store::Error) -> Option<String> {
             source: store::format::Error::Newer { .. },
             ..
         } => Some("update codex-accounts".to_owned()),
-        store::Error::Format { path, .. } => {
-            let has_backup = store::commit::backup_path(path).exists();
-            has_backup.then(|| restore(path))
-        }
+        store::Error::Format { at, .. } => at
+            .file()
+            .filter(|path| store::commit::backup_path(path).exists())
+            .map(restore),
+        store::Error::Helper(error) => error.hint.clone(),
         store::Error::NoHome => Some("set HOME, or name the store with --store".to_owned()),
         store::Error::NoLocks { .. } => Some(
             "keep the store where there are locks, on a local disk: set CODEX_ACCOUNTS_FILE"

@@ -1,11 +1,14 @@
 //! The one place that maps errors to exit codes.
 
+use std::io;
+
 use super::code::Code;
 use super::error::Error;
 use crate::account::response;
 use crate::client::wiring;
 use crate::oauth::{device, issuer, login, redeem, refresh, usage};
 use crate::store;
+use crate::store::helper::{self, Kind};
 
 impl Error {
     /// How the command ends.
@@ -53,7 +56,7 @@ fn of_refresh(error: &refresh::Error) -> Code {
         refresh::Error::Gone { .. } => Code::No,
         refresh::Error::Issuer { .. } | refresh::Error::BackingOff { .. } => Code::Unavailable,
         refresh::Error::UsedUp { .. } => Code::Refused,
-        refresh::Error::Journal(_) => Code::Config,
+        refresh::Error::Journal(unreadable) => of_io(&unreadable.source).unwrap_or(Code::Config),
         refresh::Error::Store(source) | refresh::Error::Uncommitted { source, .. } => {
             of_store(source)
         }
@@ -92,6 +95,25 @@ fn of_store(error: &store::Error) -> Code {
         store::Error::Format { .. } | store::Error::NoHome => Code::Config,
         store::Error::Exposed { .. } => Code::Refused,
         store::Error::Locked { .. } => Code::TryLater,
-        store::Error::NoLocks { .. } | store::Error::Io { .. } => Code::Io,
+        store::Error::Helper(error) => of_helper(error.kind),
+        store::Error::Io { source, .. } => of_io(source).unwrap_or(Code::Io),
+        store::Error::NoLocks { .. } => Code::Io,
+    }
+}
+
+/// What a store's helper said, where it keeps more than the document.
+fn of_io(error: &io::Error) -> Option<Code> {
+    let inner = error.get_ref()?;
+    let helper: &helper::Error = inner.downcast_ref()?;
+    Some(of_helper(helper.kind))
+}
+
+const fn of_helper(kind: Kind) -> Code {
+    match kind {
+        Kind::Unavailable | Kind::Unclear => Code::Unavailable,
+        Kind::Locked | Kind::Conflict => Code::TryLater,
+        Kind::Denied => Code::Refused,
+        Kind::Config | Kind::Unknown => Code::Config,
+        Kind::Full | Kind::Failed => Code::Io,
     }
 }

@@ -2,6 +2,7 @@
 //! the login (PROTOCOL §1): so one process at a time, who reads the store again first, takes over
 //! what another process or a client got, and commits what it got itself before anybody uses it.
 
+mod chain;
 mod error;
 pub mod journal;
 mod lock;

@@ -1,7 +1,9 @@
-//! When a token is to be renewed. Pure.
+//! When a token is to be renewed, and when the issuer is left alone. Pure.
 
 use std::time::Duration;
 
+use super::chain::Asked;
+use super::error::Error;
 use crate::account::Account;
 use crate::account::time::UnixMillis;
 
@@ -41,4 +43,30 @@ impl Need {
             other => !other.is_of(account, now),
         }
     }
+}
+
+/// A time so far ahead was written by a clock that was wrong.
+const WRONG_CLOCK: Duration = Duration::from_secs(60);
+
+/// An issuer that failed is left alone for a while, and so is one of which nobody knows whether it
+/// used the token up.
+pub(super) fn refuse_too_soon(
+    account: &Account,
+    asked: Option<Asked>,
+    now: UnixMillis,
+    here: Option<u64>,
+) -> Result<(), Error> {
+    let Some(asked) = asked.filter(|asked| asked.at <= now.plus(WRONG_CLOCK)) else {
+        return Ok(());
+    };
+    let wait = asked.wait_until(here).since(now);
+    if wait.is_zero() {
+        return Ok(());
+    }
+    Err(Error::BackingOff {
+        name: account.name().to_owned(),
+        at: asked.at,
+        answered: asked.answered,
+        wait,
+    })
 }

@@ -4,15 +4,14 @@
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::error::{Error, dead_login, gone};
 use super::journal::{self, Asked, Chain, Journal, Pending};
 use super::lock::{PATIENCE, read_again};
+use super::need::refuse_too_soon;
 use crate::account::handle::Handle;
 use crate::account::identity;
 use crate::account::secret::RefreshToken;
-use crate::account::time::UnixMillis;
 use crate::account::{Account, Extra, LoginRequired};
 use crate::clock::Clock;
 use crate::oauth::issuer::{self, Issuer};
@@ -21,9 +20,6 @@ use crate::store::locator::Locator;
 use crate::store::lock::Held;
 use crate::store::{self, Absent, Store};
 use crate::sys::signals::Shield;
-
-/// A time so far ahead was written by a clock that was wrong.
-const WRONG_CLOCK: Duration = Duration::from_secs(60);
 
 /// What was done.
 #[derive(Debug)]
@@ -143,7 +139,7 @@ impl<'a> Renewal<'a> {
         account: &Account,
         chain: &Chain,
     ) -> Result<Option<Account>, Error> {
-        let other = store::open(Locator::File(PathBuf::from(&chain.store)), |_| ());
+        let other = store::open(Locator::named(PathBuf::from(&chain.store)), |_| ());
         let accounts = match other.read() {
             Ok(document) => document.unwrap_or_default().accounts,
             // It has it, and nobody can tell what it is.
@@ -221,12 +217,16 @@ impl<'a> Renewal<'a> {
     ) -> Result<Refreshed, Error> {
         let _shield = Shield::raise();
         let (mut chains, index) = self.chains(account)?;
-        refuse_too_soon(account, chains[index].asked, clock.now())?;
+        refuse_too_soon(account, chains[index].asked, clock.now(), journal::here())?;
         let mut consumed = chains[index].left();
         consumed.push(account.tokens.refresh.clone());
         let shared = self.mirror.holders(&consumed);
         chains[index].store = self.here();
-        chains[index].asked = Some(Asked::again(chains[index].asked, clock.now()));
+        chains[index].asked = Some(Asked::again(
+            chains[index].asked,
+            clock.now(),
+            journal::here(),
+        ));
         // Without room for new tokens none are asked for; and whoever comes after a process that
         // is killed now knows that the token was presented.
         let mut room = self.journal.make_room(&chains).map_err(|source| {
@@ -472,24 +472,6 @@ impl<'a> Renewal<'a> {
             }),
         }
     }
-}
-
-/// An issuer that failed is left alone for a while, and so is one of which nobody knows whether it
-/// used the token up.
-fn refuse_too_soon(account: &Account, asked: Option<Asked>, now: UnixMillis) -> Result<(), Error> {
-    let Some(asked) = asked.filter(|asked| asked.at <= now.plus(WRONG_CLOCK)) else {
-        return Ok(());
-    };
-    let wait = asked.wait_until().since(now);
-    if wait.is_zero() {
-        return Ok(());
-    }
-    Err(Error::BackingOff {
-        name: account.name().to_owned(),
-        at: asked.at,
-        answered: asked.answered,
-        wait,
-    })
 }
 
 fn latest(others: Vec<Other>) -> Option<Other> {

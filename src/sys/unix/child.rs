@@ -3,7 +3,8 @@
 
 use std::fs::File;
 use std::io;
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -63,6 +64,14 @@ impl Signals {
         }
         wait(pid)
     }
+}
+
+/// Starts a program beside this one that what is typed on the terminal does not reach.
+///
+/// # Errors
+/// When it can't be started.
+pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
+    descriptors::lowered(|| command.process_group(0).spawn())
 }
 
 fn pass(signal: Signal, child: Pid) {

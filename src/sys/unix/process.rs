@@ -26,6 +26,21 @@ pub fn is_running(pid: u32, started: Option<u64>) -> bool {
     }
 }
 
+/// What this machine is called; `None` where it has no name.
+#[must_use]
+pub fn host() -> Option<String> {
+    let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
+    (!name.is_empty()).then_some(name)
+}
+
+/// A name that the system gives itself each time it starts, unlike any other's; `None` where it
+/// does not.
+#[must_use]
+pub fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim_end().to_owned())
+}
+
 /// A process as the system sees it.
 struct Process {
     /// It ended, and its parent has not asked how yet.

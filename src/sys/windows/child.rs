@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::windows::io::AsRawHandle;
+use std::os::windows::process::CommandExt;
 use std::process::{Child, Command};
 
 use tokio::runtime::Handle;
@@ -40,6 +41,16 @@ impl Signals {
             .code()
             .map_or(u8::MAX, |code| u8::try_from(code).unwrap_or(u8::MAX)))
     }
+}
+
+/// Starts a program beside this one that what is typed on the console does not reach.
+///
+/// # Errors
+/// When it can't be started.
+pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
+    /// `CREATE_NO_WINDOW`: a console of its own, that nobody sees.
+    const NO_WINDOW: u32 = 0x0800_0000;
+    command.creation_flags(NO_WINDOW).spawn()
 }
 
 /// A job of this child's, which ends it when the job's last handle closes.

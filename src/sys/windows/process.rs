@@ -44,6 +44,20 @@ pub fn is_running(pid: u32, started: Option<u64>) -> bool {
     }
 }
 
+/// What this machine is called; `None` where it has no name.
+#[must_use]
+pub fn host() -> Option<String> {
+    std::env::var("COMPUTERNAME")
+        .ok()
+        .filter(|name| !name.is_empty())
+}
+
+/// A name that the system gives itself each time it starts: this one gives none.
+#[must_use]
+pub const fn boot() -> Option<String> {
+    None
+}
+
 fn open(pid: u32) -> Result<CloseHandleGuard<HPROCESS>, co::ERROR> {
     HPROCESS::OpenProcess(co::PROCESS::QUERY_LIMITED_INFORMATION, false, pid)
 }

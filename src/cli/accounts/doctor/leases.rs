@@ -1,9 +1,9 @@
 //! Which leases nobody holds any more.
 
 use crate::account::Lease;
+use crate::cli::holder::may_live;
 use crate::cli::shell::Shell;
 use crate::store::Document;
-use crate::sys::process;
 
 /// The accounts with a lease that nobody holds any more.
 pub(super) fn stale(shell: &Shell, document: &Document) -> Vec<usize> {
@@ -16,5 +16,5 @@ pub(super) fn stale(shell: &Shell, document: &Document) -> Vec<usize> {
 
 /// Whether nobody holds it any more.
 pub(super) fn is_stale(lease: &Lease, shell: &Shell) -> bool {
-    lease.until <= shell.now() || !process::is_running(lease.pid, lease.process_start)
+    lease.until <= shell.now() || !may_live(lease)
 }

@@ -77,14 +77,18 @@ fn unreadable(shell: &Shell, error: &store::Error) -> Finding {
             source: format::Error::Newer { .. },
             ..
         } => Mend::Advice("update codex-accounts".to_owned()),
-        store::Error::Format { path, .. } => Mend::Type(match has_backup(shell) {
-            true => shell.command("codex-accounts doctor --restore"),
-            false => {
+        store::Error::Format { at, .. } => match at.file() {
+            Some(_) if has_backup(shell) => {
+                Mend::Type(shell.command("codex-accounts doctor --restore"))
+            }
+            Some(path) => {
                 let damaged = quoted(commit::with_suffix(path, ".damaged"));
                 let add = shell.command("codex-accounts add");
-                format!("mv {} {damaged}; {add}", quoted(path))
+                Mend::Type(format!("mv {} {damaged}; {add}", quoted(path)))
             }
-        }),
+            None => Mend::Nothing,
+        },
+        store::Error::Helper(error) => error.hint.clone().map_or(Mend::Nothing, Mend::Advice),
         _ => Mend::Nothing,
     };
     Finding::wrong("store", error.to_string(), mend)

@@ -15,6 +15,7 @@ use crate::client::contract::Client;
 use crate::client::for_good::{self, Edit, Standing};
 use crate::client::registry::CLIENTS;
 use crate::store;
+use crate::store::locator::Locator;
 use kept::Kept;
 use service::{Manager, Relay};
 
@@ -117,6 +118,16 @@ impl Setup {
     }
 
     fn relay(&self, shell: &Shell, standing: &Standing<'_>) -> Result<Relay, Error> {
+        if let Locator::Helper(url) = shell.store().locator()
+            && !url.is_shown_whole()
+        {
+            // It would stand among the arguments of the service.
+            return Err(Error::hinted(
+                Code::Config,
+                "a service takes no store whose URL has a secret in it",
+                "keep the secret in a file that the helper reads, as '~/.pgpass'",
+            ));
+        }
         Ok(Relay {
             program: child::beside("codex-proxy"),
             port: self.port.unwrap_or(USUAL_PORT),
