@@ -35,6 +35,15 @@ cases! {
     a_summary_of_another_account,
     two_sessions_at_once,
     an_answer_cut_behind_its_reasoning,
+    a_sub_agent_of_opencode,
+    a_sub_agent_of_opencode_and_three_accounts,
+    a_sub_agent_of_codex,
+    a_sub_agent_of_codex_whose_account_is_limited,
+    a_review_of_codex,
+    begun_with_us_and_gone_on_without,
+    begun_without_us_and_gone_on_with,
+    dead_without_us_and_alive_again,
+    the_latest_session_goes_on,
 }
 
 /// Plays a case with each client that it is for.

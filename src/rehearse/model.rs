@@ -5,7 +5,8 @@
 //!
 //! A prompt can hold, in brackets: `[run COMMAND]` calls the tool that runs commands, `[call NAME {JSON}]` any other;
 //! `[invent]` makes it think of a word and say it, `[recall]` makes it say the words it still knows, `[tokens N]` makes
-//! its answer cost so many tokens. Calls are made one after the other, each once the one before has its output.
+//! its answer cost so many tokens. Calls are made one after the other, each once the one before has its output. Arguments
+//! that a tool wants encrypted are sealed, and what an agent is told so is its prompt.
 
 use super::blob::Blob;
 use super::events::{Cost, message};
@@ -41,7 +42,7 @@ enum Wish {
 }
 
 pub(super) fn answer(request: &ModelRequest, setting: &Setting<'_>) -> Generated {
-    let (prompt, since) = prompt(&request.input);
+    let (prompt, since) = prompt(&request.input, setting);
     let wishes = wishes(&prompt);
     let known = known(&request.input, setting);
     let tokens = wishes.iter().find_map(|wish| match wish {
@@ -74,14 +75,16 @@ pub(super) fn answer(request: &ModelRequest, setting: &Setting<'_>) -> Generated
     }
     let words = match call {
         Some((name, arguments)) => {
-            items.push(json!({
+            let mut call = json!({
                 "id": format!("fc_pretend_{stem}"),
                 "type": "function_call",
                 "status": "completed",
                 "call_id": format!("call_pretend_{}", setting.serial),
                 "name": name,
                 "arguments": arguments,
-            }));
+            });
+            seal_arguments(&mut call, request, setting);
+            items.push(call);
             1
         }
         None => {
@@ -127,17 +130,71 @@ fn seal(setting: &Setting<'_>, id: &str, kind: &str, words: &[String]) -> String
     blob.seal()
 }
 
-/// The last thing that a person said, and how many calls have had their output since.
-fn prompt(input: &[Value]) -> (String, usize) {
+/// Seals the arguments of a call that its tool wants encrypted (PROTOCOL-SWITCH §1).
+fn seal_arguments(call: &mut Value, request: &ModelRequest, setting: &Setting<'_>) {
+    let name = call["name"].as_str().unwrap_or_default();
+    let Some((namespace, tool)) = request.tool(name) else {
+        return;
+    };
+    let text = call["arguments"].as_str().unwrap_or_default();
+    let mut arguments: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut sealed = Vec::new();
+    for (name, schema) in tool["parameters"]["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        if schema["encrypted"] == true
+            && let Some(said) = arguments[name].as_str()
+        {
+            arguments[name] = seal(setting, name, "argument", &[said.to_owned()]).into();
+            sealed.push(name.clone());
+        }
+    }
+    if let Some(namespace) = namespace {
+        call["namespace"] = namespace.into();
+    }
+    if !sealed.is_empty() {
+        call["arguments"] = arguments.to_string().into();
+        call["encrypted_function_args"] = sealed.into();
+    }
+}
+
+/// What an agent was told by another, as far as it can be read.
+fn told(item: &Value, setting: &Setting<'_>) -> Option<String> {
+    let parts = item["content"]
+        .as_array()
+        .filter(|_| item["type"] == "agent_message")?;
+    let sealed = parts
+        .iter()
+        .find_map(|part| part["encrypted_content"].as_str())?;
+    let blob = Blob::open(sealed).filter(|blob| setting.portable || blob.org == setting.org)?;
+    blob.words.first().cloned()
+}
+
+/// The last thing that a person said, or another agent, and how many calls have had their output since.
+fn prompt(input: &[Value], setting: &Setting<'_>) -> (String, usize) {
+    if let Some((at, said)) = input
+        .iter()
+        .enumerate()
+        .rev()
+        .find_map(|(at, item)| Some((at, told(item, setting)?)))
+    {
+        return (said, outputs(&input[at + 1..]));
+    }
     let at = input.iter().rposition(|item| item["role"] == "user");
     let since = &input[at.map_or(0, |at| at + 1)..];
-    let outputs = since
-        .iter()
-        .filter(|item| item["type"] == "function_call_output");
     (
         at.map_or_else(String::new, |at| text_of(&input[at])),
-        outputs.count(),
+        outputs(since),
     )
+}
+
+fn outputs(items: &[Value]) -> usize {
+    let outputs = items
+        .iter()
+        .filter(|item| item["type"] == "function_call_output");
+    outputs.count()
 }
 
 fn text_of(message: &Value) -> String {

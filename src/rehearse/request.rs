@@ -131,6 +131,25 @@ impl ModelRequest {
         inner.filter_map(|tool| tool["name"].as_str()).collect()
     }
 
+    /// A tool that the model is offered, with the namespace that it is in.
+    pub(super) fn tool(&self, name: &str) -> Option<(Option<&str>, &Value)> {
+        let top = self.body.get("tools").and_then(Value::as_array);
+        let more = self
+            .input
+            .iter()
+            .filter_map(|item| item["tools"].as_array());
+        top.into_iter()
+            .chain(more)
+            .flatten()
+            .find_map(|tool| match tool["tools"].as_array() {
+                Some(inner) => {
+                    let found = inner.iter().find(|tool| tool["name"] == name)?;
+                    Some((tool["name"].as_str(), found))
+                }
+                None => (tool["name"] == name).then_some((None, tool)),
+            })
+    }
+
     /// Roughly how many tokens it is long.
     pub(super) fn tokens(&self) -> u64 {
         let length: usize = self.input.iter().map(|item| item.to_string().len()).sum();

@@ -40,6 +40,8 @@ pub struct Script {
     pub delays: BTreeMap<String, Duration>,
     /// The time between two chunks of a streamed answer.
     pub pace: Duration,
+    /// Takes requests that name no account, such as those of a client that has an access token for an API key.
+    pub nameless: bool,
     /// Whether accounts can read what another one sealed.
     pub blobs: Blobs,
     /// How what an account can't read is refused.
@@ -97,6 +99,7 @@ impl Default for Script {
             answers_at: BTreeMap::new(),
             delays: BTreeMap::new(),
             pace: Duration::ZERO,
+            nameless: false,
             blobs: Blobs::Bound,
             foreign: Foreign::default(),
             compaction_silence: Duration::ZERO,

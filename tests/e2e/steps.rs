@@ -4,6 +4,7 @@
 //! runs codex-http codex-socket opencode     all three where it does not say
 //! accounts 2                                a, b, c
 //! relay lasting | each-turn
+//! model gpt-5.6-sol                         gpt-5.5 where it does not say
 //! limit a [after N]                         at once, or from its Nth request of the turn on
 //! cut a after N                             its Nth answer stops behind its reasoning
 //! lift a                                    the limit is over, and the store knows
@@ -12,6 +13,8 @@
 //! shows TEXT                                a notice that the client may show
 //! say PROMPT => ANSWER                      `a`: "answered by" that account; more behind a comma; `…` for whatever follows
 //! together PROMPT => ANSWER                 the same in two sessions at once
+//! review PROMPT => ANSWER                   the same by `codex exec review`, a session of its own
+//! fails PROMPT => TEXT                      the client gives up, and says this
 //! asked a (a) [b] b | b b                   who was asked over HTTP: limited, unable to take it; ' of a further session
 //! store a quota, b -                        what is noted of each account
 //! ```
@@ -21,6 +24,7 @@ pub(super) struct Case {
     pub(super) runs: Vec<Run>,
     pub(super) accounts: usize,
     pub(super) relay: Relay,
+    pub(super) model: String,
     /// Notices that are no failure.
     pub(super) notices: Vec<String>,
     pub(super) steps: Vec<Step>,
@@ -53,6 +57,8 @@ pub(super) enum Step {
     ByLatest,
     Say { prompt: String, answer: String },
     Together { prompt: String, answer: String },
+    Review { prompt: String, answer: String },
+    Fails { prompt: String, text: String },
     Asked(Vec<String>),
     Store(String),
 }
@@ -76,6 +82,7 @@ impl Case {
             runs: vec![Run::CodexHttp, Run::CodexSocket, Run::Opencode],
             accounts: 2,
             relay: Relay::Lasting,
+            model: "gpt-5.5".to_owned(),
             notices: Vec::new(),
             steps: Vec::new(),
         };
@@ -86,6 +93,7 @@ impl Case {
                 "runs" => case.runs = rest.split(' ').map(run).collect(),
                 "accounts" => case.accounts = rest.parse().expect("a number"),
                 "relay" => case.relay = relay(rest),
+                "model" => case.model = rest.to_owned(),
                 "shows" => case.notices.push(rest.to_owned()),
                 _ => case.steps.push(step(verb, rest)),
             }
@@ -136,12 +144,26 @@ fn step(verb: &str, rest: &str) -> Step {
         "directly" => Step::Directly(Some(account(rest))),
         "relayed" => Step::Directly(None),
         "by-latest" => Step::ByLatest,
-        "say" | "together" => {
+        "say" | "together" | "review" | "fails" => {
             let (prompt, expected) = rest.split_once(" => ").expect("a prompt => an answer");
-            let (prompt, answer) = (prompt.to_owned(), answer(expected));
+            let prompt = prompt.to_owned();
             match verb {
-                "say" => Step::Say { prompt, answer },
-                _ => Step::Together { prompt, answer },
+                "say" => Step::Say {
+                    prompt,
+                    answer: answer(expected),
+                },
+                "together" => Step::Together {
+                    prompt,
+                    answer: answer(expected),
+                },
+                "review" => Step::Review {
+                    prompt,
+                    answer: answer(expected),
+                },
+                _ => Step::Fails {
+                    prompt,
+                    text: expected.to_owned(),
+                },
             }
         }
         "asked" => Step::Asked(rest.split(" | ").map(str::to_owned).collect()),

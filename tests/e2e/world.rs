@@ -51,6 +51,17 @@ pub(super) fn play(case: &Case, run: Run) -> String {
                     answers.push(said);
                 }
             }
+            Step::Review { prompt, answer } => {
+                let said = Session::default().turn(&world, Some("review"), prompt);
+                let said = said.unwrap_or_else(|shown| panic!("{shown}"));
+                world.assert_said(answer, &said);
+                answers.push(said);
+            }
+            Step::Fails { prompt, text } => {
+                let shown = session.turn(&world, None, prompt).expect_err("a failure");
+                assert!(shown.stdout.contains(text), "{run:?}: {shown}");
+                answers.push("fails".to_owned());
+            }
             step => world.take(step, session.id.is_none()),
         }
     }
@@ -128,7 +139,11 @@ impl<'a> World<'a> {
                 let shown = self.home.sh(&cleared);
                 assert_eq!(shown.code, 0, "{shown}");
             }
-            Step::Directly(account) => self.directly = *account,
+            Step::Directly(account) => {
+                self.directly = *account;
+                let is_alone = account.is_some();
+                self.pretend.change(|script| script.nameless = is_alone);
+            }
             Step::ByLatest => self.by_latest = true,
             Step::Asked(expected) => {
                 let asked = self.asked();
@@ -140,7 +155,8 @@ impl<'a> World<'a> {
                 let what = format!("{:?}: the store says {expected}", self.run);
                 wait_until(&what, || self.noted() == *expected);
             }
-            Step::Say { .. } | Step::Together { .. } => {}
+            Step::Say { .. } | Step::Together { .. } | Step::Review { .. } | Step::Fails { .. } => {
+            }
         }
     }
 
@@ -179,13 +195,13 @@ impl<'a> World<'a> {
     /// The client alone, with a login of this account in its own place.
     fn own_login(&self, account: usize) -> assert_cmd::Command {
         let tokens = self.pretend.issue(account).expect("an account");
+        let id = self
+            .pretend
+            .change(|script| script.accounts[account].account_id.clone());
         let address = format!("{}/codex", self.pretend.upstream());
         let mut command = self.home.command(self.program());
         match self.run {
             Run::Opencode => {
-                let id = self
-                    .pretend
-                    .change(|script| script.accounts[account].account_id.clone());
                 let login = json!({"openai": {
                     "type": "oauth", "refresh": tokens.refresh_token, "access": tokens.access_token,
                     "expires": 4_102_444_800_000_u64, "accountId": id,
@@ -194,7 +210,7 @@ impl<'a> World<'a> {
                 command.env("OPENCODE_AUTH_CONTENT", login.to_string());
                 command.env("OPENCODE_CONFIG_CONTENT", options.to_string());
             }
-            // A login of ChatGPT insists on https; the token is the same.
+            // A login of ChatGPT insists on https; a key does not, and goes to the account that it is of.
             Run::CodexHttp | Run::CodexSocket => {
                 command.env("CODEX_API_KEY", tokens.access_token);
                 command.env("RUST_LOG", "off");
@@ -270,30 +286,45 @@ fn standing(account: &Value) -> String {
 impl Session {
     /// Says something, and returns what the client answers.
     fn say(&mut self, world: &World<'_>, prompt: &str) -> String {
+        let said = self.turn(world, None, prompt);
+        said.unwrap_or_else(|shown| panic!("{:?}: {shown}", world.run))
+    }
+
+    /// What the client says to this, or what it shows when it gives up. `kind` is a command of `codex exec`.
+    fn turn(
+        &mut self,
+        world: &World<'_>,
+        kind: Option<&str>,
+        prompt: &str,
+    ) -> Result<String, Shown> {
         let mut command = world.client();
-        let by_latest = world.by_latest;
+        let model = &*world.case.model;
         match world.run {
             Run::CodexHttp | Run::CodexSocket => {
-                let options = ["exec", "--skip-git-repo-check", "-m", "gpt-5.5", "--json"];
-                command.args(options);
+                command.args(["exec", "--skip-git-repo-check", "-m", model, "--json"]);
+                command.args(kind);
                 match &self.id {
-                    Some(_) if by_latest => command.args(["resume", "--last"]),
+                    Some(_) if world.by_latest => command.args(["resume", "--last"]),
                     Some(id) => command.args(["resume", id]),
                     None => &mut command,
                 };
+                command.arg(prompt).write_stdin("");
             }
             Run::Opencode => {
-                let options = ["run", "--format", "json", "-m", "openai/gpt-5.5"];
-                command.args(options);
+                command.args(["run", "--format", "json", "-m", &format!("openai/{model}")]);
                 match &self.id {
-                    Some(_) if by_latest => command.arg("--continue"),
+                    Some(_) if world.by_latest => command.arg("--continue"),
                     Some(id) => command.args(["--session", id]),
                     None => &mut command,
                 };
+                // As an argument it would be put in quotes.
+                command.write_stdin(prompt);
             }
         }
-        let shown = world.home.run(command.arg(prompt).write_stdin(""));
-        assert_eq!(shown.code, 0, "{shown}");
+        let shown = world.home.run(&mut command);
+        if shown.code != 0 {
+            return Err(shown);
+        }
         let events = events(&shown);
         let id = events.iter().find_map(|event| match world.run {
             Run::Opencode => event["sessionID"].as_str(),
@@ -305,7 +336,7 @@ impl Session {
             "another session: {shown}"
         );
         self.id = id;
-        answer(world, &events)
+        Ok(answer(world, &events))
     }
 }
 
