@@ -18,6 +18,8 @@ mod corpus;
 mod e2e;
 #[cfg(target_os = "linux")]
 mod faults;
+#[cfg(target_os = "linux")]
+mod fleet;
 mod helper;
 mod helper_refresh;
 mod helper_relay;

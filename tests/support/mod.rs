@@ -11,6 +11,8 @@ pub(crate) mod clients;
 pub(crate) mod examples;
 #[cfg(target_os = "linux")]
 pub(crate) mod faults;
+#[cfg(target_os = "linux")]
+pub(crate) mod fleet;
 pub(crate) mod home;
 pub(crate) mod kept;
 pub(crate) mod mdoc;

@@ -2,12 +2,12 @@
 //! certificate. It ends when the test's process does, however that ends.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread::sleep;
@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User, geteuid};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::Home;
-use super::canary::CANARY;
+use super::canary::{self, CANARY};
 use super::home::commands;
 use super::stage::{LONG, wait_until};
 
@@ -483,4 +484,72 @@ pub(crate) fn helper() -> PathBuf {
         );
     });
     path
+}
+
+/// A helper that is asked line by line. It ends with its input.
+pub(crate) struct Helper {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    /// Starts it for a store.
+    pub(crate) fn new(home: &Home, url: &str) -> Helper {
+        let mut command = home.std_command(helper());
+        command.env("CODEX_STORE_URL", url);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the helper");
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut helper = Helper {
+            child,
+            input,
+            output,
+        };
+        assert_eq!(helper.answer()["helper"], "codex-store-postgres");
+        helper
+    }
+
+    /// Asks for something, and gives what comes back.
+    pub(crate) fn ask(&mut self, request: Value) -> Value {
+        self.send(request);
+        self.answer()
+    }
+
+    /// Asks for something.
+    pub(crate) fn send(&mut self, request: Value) {
+        let input = self.input.as_mut().expect("its input");
+        writeln!(input, "{request}").expect("a request");
+    }
+
+    /// What comes back next.
+    pub(crate) fn answer(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        if answer["message"].is_string() {
+            canary::assert_none(&line);
+        }
+        answer
+    }
+
+    /// Replaces the document.
+    pub(crate) fn put(&mut self, document: &str) -> Value {
+        let begun = self.ask(json!({"do": "begin", "wait": 10_000}));
+        assert_eq!(begun["ok"], "begin", "{begun}");
+        self.ask(json!({"do": "commit", "document": document}))
+    }
+
+    /// What the document is.
+    pub(crate) fn read(&mut self) -> Value {
+        self.ask(json!({"do": "read"}))
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
+    }
 }
