@@ -13,9 +13,11 @@ pub mod wish;
 
 #[cfg(unix)]
 pub use unix::{
-    browser, child, descriptors, file, memory, place, process, service, signals, stdio, terminal,
+    FEATURES, browser, child, descriptors, file, memory, place, process, service, shell, signals,
+    stdio, terminal,
 };
 #[cfg(windows)]
 pub use windows::{
-    browser, child, descriptors, file, memory, place, process, service, signals, stdio, terminal,
+    FEATURES, browser, child, descriptors, file, memory, place, process, service, shell, signals,
+    stdio, terminal,
 };

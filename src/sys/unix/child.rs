@@ -1,6 +1,7 @@
 //! A program that runs in the place of this one: signals that come for this process are the
 //! program's, and it stops and goes on along with it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -15,6 +16,12 @@ use tokio::task::JoinSet;
 
 use super::descriptors;
 use super::signals::{self, Taken};
+
+/// A program by the name that a person types.
+#[must_use]
+pub fn command(program: &OsStr) -> Command {
+    Command::new(program)
+}
 
 /// What is the child's. A signal that this process was started to ignore is not: the child is, too.
 const PASSED: [Signal; 10] = [

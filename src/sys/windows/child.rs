@@ -2,15 +2,57 @@
 //! program included: this process outlives them. The program ends with this one, however that
 //! ends, since it is in a job of this one's.
 
+use std::env;
+use std::ffi::OsStr;
 use std::io;
 use std::os::windows::io::AsRawHandle;
 use std::os::windows::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
 use tokio::runtime::Handle;
 use win32job::{ExtendedLimitInfo, Job};
 
 use super::signals::End;
+
+/// What can be run, in the order in which it is looked for where no extension is named: npm puts a
+/// `.cmd` and a `.ps1` beside a script for other systems that has none.
+const RUNNABLE: [&str; 5] = ["com", "exe", "bat", "cmd", "ps1"];
+
+/// A program by the name that a person types.
+#[must_use]
+pub fn command(program: &OsStr) -> Command {
+    match find(Path::new(program)) {
+        Some(path) if path.extension() == Some(OsStr::new("ps1")) => {
+            let mut command = Command::new("powershell");
+            command.args(["-NoProfile", "-ExecutionPolicy", "Bypass", "-File"]);
+            command.arg(path);
+            command
+        }
+        Some(path) => Command::new(path),
+        // The system says that there is none.
+        None => Command::new(program),
+    }
+}
+
+fn find(program: &Path) -> Option<PathBuf> {
+    let is_path = program.components().count() > 1;
+    let path = env::var_os("PATH").filter(|_| !is_path).unwrap_or_default();
+    let here = is_path.then(PathBuf::new);
+    let folders = here.into_iter().chain(env::split_paths(&path));
+    let all = folders.flat_map(|folder| {
+        let named = folder.join(program);
+        let exact = program.extension().map(|_| named.clone());
+        let extended = RUNNABLE.iter().map(move |extension| {
+            let mut path = named.clone().into_os_string();
+            path.push(".");
+            path.push(extension);
+            PathBuf::from(path)
+        });
+        exact.into_iter().chain(extended)
+    });
+    all.into_iter().find(|path| path.is_file())
+}
 
 /// What the console sends, taken so that this process outlives it.
 #[derive(Debug)]

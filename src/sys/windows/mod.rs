@@ -8,6 +8,10 @@ pub mod memory;
 pub mod place;
 pub mod process;
 pub mod service;
+pub mod shell;
 pub mod signals;
 pub mod stdio;
 pub mod terminal;
+
+/// What only some systems have, as `--version --json` names it: none of it.
+pub const FEATURES: &[&str] = &[];

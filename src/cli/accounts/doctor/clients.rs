@@ -1,11 +1,13 @@
 //! Whether opencode and Codex CLI are there and run.
 
+use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::finding::{Finding, Mend};
+use crate::sys::child;
 
 /// A client that does not tell its version by then is left alone.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -55,7 +57,7 @@ fn finding(name: &str, answer: Answer) -> Finding {
 
 /// It gets no terminal, and no longer than it deserves.
 fn ask(name: &str) -> Answer {
-    let started = Command::new(name)
+    let started = child::command(OsStr::new(name))
         .arg("--version")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

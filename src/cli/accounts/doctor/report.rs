@@ -1,5 +1,7 @@
 //! What the doctor found, for a person to read.
 
+use std::path::MAIN_SEPARATOR;
+
 use unicode_width::UnicodeWidthStr;
 
 use super::finding::{Finding, Health, Mend};
@@ -66,5 +68,5 @@ fn at_home(text: &str, short: &str) -> String {
     let Some(home) = place::home() else {
         return text.to_owned();
     };
-    text.replace(&format!("'{}/", home.display()), short)
+    text.replace(&format!("'{}{MAIN_SEPARATOR}", home.display()), short)
 }

@@ -15,6 +15,7 @@ use crate::store::format;
 use crate::store::lock::Patience;
 use crate::store::{self, Document, commit};
 use crate::sys::file::is_mount;
+use crate::sys::shell;
 
 /// What is found, and the accounts as far as they can be read.
 pub(super) fn examine(shell: &Shell) -> (Vec<Finding>, Document) {
@@ -125,7 +126,7 @@ fn lock(shell: &Shell, file: &Path) -> Finding {
             Finding::wrong("lock", error.to_string(), Mend::Advice(advice.to_owned()))
         }
         Err(error) => {
-            let command = format!("fuser -v {}", quoted(&path));
+            let command = shell::holders(&quoted(&path));
             Finding::wrong("lock", error.to_string(), Mend::Type(command))
         }
     }

@@ -18,7 +18,7 @@ use crate::client::for_good;
 use crate::client::login;
 use crate::client::registry::CLIENTS;
 use crate::store::Document;
-use crate::sys::place;
+use crate::sys::{place, shell};
 
 /// The ports that the issuer sends a login back to (PROTOCOL §1).
 const LOGIN_PORTS: [u16; 2] = [1455, 1457];
@@ -84,8 +84,8 @@ fn proxy() -> Vec<Finding> {
             Finding::well("proxy", format!("{name} is set, and spares 127.0.0.1"))
         } else {
             let what = format!("{name} is set, and NO_PROXY does not spare 127.0.0.1");
-            let export = "export NO_PROXY=\"127.0.0.1,localhost,$NO_PROXY\"";
-            Finding::wrong("proxy", what, Mend::Type(export.to_owned()))
+            let set = shell::set_before("NO_PROXY", "127.0.0.1,localhost,");
+            Finding::wrong("proxy", what, Mend::Type(set))
         });
     }
     findings
@@ -128,7 +128,7 @@ fn plugin(file: &Path) -> Option<Finding> {
     let text = fs::read_to_string(file).ok()?;
     let name = PLUGINS.into_iter().find(|name| names(&text, name))?;
     let what = format!("the plugin {name} takes over the same requests");
-    let mend = Mend::Type(format!("${{EDITOR:-vi}} {}", quoted(file)));
+    let mend = Mend::Type(shell::edit(&quoted(file)));
     Some(if name == PLUGINS[0] {
         let what = format!("the plugin {name} is passed over, as it is built in now");
         Finding::note("plugin", what, mend)

@@ -7,6 +7,7 @@ use crate::client::codex::Codex;
 use crate::client::contract::Client;
 use crate::client::for_good::Standing;
 use crate::client::opencode::Opencode;
+use crate::sys::shell;
 
 /// What is to be pointed there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,9 +29,9 @@ impl What {
                 Codex.snippet(relay)
             ),
             Self::OpenaiSdk => format!(
-                "export OPENAI_BASE_URL={}\nexport OPENAI_API_KEY=\"$(cat {})\"\n",
-                relay.url,
-                quoted(relay.key_file)
+                "{}\n{}\n",
+                shell::set("OPENAI_BASE_URL", relay.url),
+                shell::set_from_file("OPENAI_API_KEY", &quoted(relay.key_file))
             ),
         }
     }
