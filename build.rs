@@ -1,4 +1,4 @@
-//! Puts the commit into `--version`, where there is one to be had.
+//! Puts the commit into `--version`, where there is one to be had, and the system that it is built for.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,12 +9,14 @@ fn main() {
     if Path::new(".git/logs/HEAD").exists() {
         println!("cargo::rerun-if-changed=.git/logs/HEAD");
     }
-    let version = env!("CARGO_PKG_VERSION");
-    let version = match commit() {
-        Some(commit) => format!("{version} ({commit})"),
-        None => version.to_owned(),
-    };
+    let mut version = env!("CARGO_PKG_VERSION").to_owned();
+    if let Some(commit) = commit() {
+        println!("cargo::rustc-env=CODEX_ACCOUNTS_COMMIT={commit}");
+        version = format!("{version} ({commit})");
+    }
     println!("cargo::rustc-env=CODEX_ACCOUNTS_VERSION={version}");
+    let system = std::env::var("TARGET").unwrap_or_default();
+    println!("cargo::rustc-env=CODEX_ACCOUNTS_SYSTEM={system}");
     link_for_quick_starts();
 }
 

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use codex_accounts::cli::{self, accounts::Accounts};
+use codex_accounts::cli::{self, accounts::Accounts, complete};
 
 fn main() -> ExitCode {
+    complete::answer();
     cli::main::<Accounts>()
 }

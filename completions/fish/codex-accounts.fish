@@ -1,2 +1,2 @@
-# fish asks the command itself, which knows its flags and the accounts.
+# fish asks codex-accounts, which knows the flags of all commands and the accounts.
 codex-accounts completions fish | source

@@ -1,27 +1,72 @@
-//! Completion in the shell: the script that `codex-accounts completions` prints runs the command
-//! itself, with a variable set, and is told what could come next.
+//! Completion in the shell: the script that `codex-accounts completions` prints runs
+//! `codex-accounts` with a variable set and the line that was typed, and is told what could come
+//! next. The other commands know nothing of it, and are the smaller for that.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Arg;
 use clap_complete::env::CompleteEnv;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
+use super::account_pick::AccountPick;
+use super::accounts::{Accounts, completions::VARIABLE};
 use super::args::Common;
+use super::launch::Launch;
+use super::oauth_login::OauthLogin;
+use super::proxy::ProxyCommand;
+use super::ratelimit_mark::RatelimitMark;
+use super::rehearse::Rehearse;
+use super::reset_redeem::ResetRedeem;
+use super::session_strip::SessionStrip;
 use super::shell::Shell;
+use super::token_decode::TokenDecode;
+use super::token_encode::TokenEncode;
+use super::token_refresh::TokenRefresh;
+use super::usage_fetch::UsageFetch;
 use crate::account::Account;
 use crate::account::pick::strategy;
 use crate::client::registry::CLIENTS;
-
-/// The environment variable by which a shell asks; its value names the shell.
-pub const VARIABLE: &str = "CODEX_ACCOUNTS_COMPLETE";
+use crate::sys::memory;
 
 /// Answers a shell that asks, and ends then. Costs a look at the environment otherwise.
-pub fn answer<C: super::Command>() {
-    CompleteEnv::with_factory(with_values::<C>)
-        .var(VARIABLE)
-        .complete();
+pub fn answer() {
+    CompleteEnv::with_factory(asked).var(VARIABLE).complete();
+}
+
+/// The command that was typed. A shell gives the words of its line after `--`.
+fn asked() -> clap::Command {
+    // The store that names the accounts holds their tokens, too.
+    memory::hide();
+    let mut words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+    let typed = words.next().unwrap_or_default();
+    let name = Path::new(&typed).file_stem().unwrap_or_default();
+    let is = |(known, _): &&(&str, _)| name == *known;
+    let found = COMMANDS.iter().find(is);
+    found.map_or_else(with_values::<Accounts>, |(_, command)| command())
+}
+
+type Named = (&'static str, fn() -> clap::Command);
+
+/// The commands of the suite.
+const COMMANDS: [Named; 13] = [
+    named::<AccountPick>(),
+    named::<Accounts>(),
+    named::<Launch>(),
+    named::<OauthLogin>(),
+    named::<ProxyCommand>(),
+    named::<RatelimitMark>(),
+    named::<Rehearse>(),
+    named::<ResetRedeem>(),
+    named::<SessionStrip>(),
+    named::<TokenDecode>(),
+    named::<TokenEncode>(),
+    named::<TokenRefresh>(),
+    named::<UsageFetch>(),
+];
+
+const fn named<C: super::Command>() -> Named {
+    (C::NAME, with_values::<C>)
 }
 
 /// The command, whose every `ACCOUNT` knows the accounts, and every `STRATEGY` the strategies.

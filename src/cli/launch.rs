@@ -25,6 +25,7 @@ use crate::proxy::log::Log;
 use crate::proxy::pool::narrowing::Narrowing;
 use crate::proxy::tally::Tally;
 use crate::store;
+use crate::sys;
 
 /// Run a coding agent behind your accounts
 ///
@@ -67,6 +68,7 @@ pub struct Launch {
 
 impl super::Command for Launch {
     const NAME: &'static str = "codex-launch";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common
@@ -190,7 +192,7 @@ impl Launch {
         }
         let status = signals.run(
             runtime,
-            Command::new(program)
+            sys::child::command(program)
                 .args(&wiring.arguments)
                 .args(arguments)
                 .envs(wiring.environment),

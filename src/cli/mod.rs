@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod args;
 pub mod child;
 pub mod complete;
+pub mod console;
 pub mod exit;
 mod holder;
 pub mod launch;
@@ -28,22 +29,26 @@ pub mod token_refresh;
 mod tunnel;
 pub mod typed;
 pub mod usage_fetch;
+mod version;
 
 use args::Common;
+use console::Console;
 use exit::{Code, Error};
 use shell::Shell;
 
 use crate::account::printable::printable;
+use crate::store::lock::Waiting;
 use crate::store::notice::Notice;
 use crate::sys::memory;
 
-/// What `--version` shows: the version, and the commit where it is known.
-pub const VERSION: &str = env!("CODEX_ACCOUNTS_VERSION");
+pub use version::VERSION;
 
 /// A command of the suite. Its `-h` begins with the synopsis of its man page.
 pub trait Command: clap::Parser {
     /// What it is called.
     const NAME: &'static str;
+    /// What it has around it: a [`Shell`], or a filter, which needs no store, a [`Console`].
+    type Around: Surroundings;
 
     /// The arguments that all commands have.
     fn common(&self) -> &Common;
@@ -52,7 +57,28 @@ pub trait Command: clap::Parser {
     ///
     /// # Errors
     /// When it fails; nothing more is printed on standard output then.
-    fn run(self, shell: &Shell) -> Result<Code, Error>;
+    fn run(self, around: &Self::Around) -> Result<Code, Error>;
+}
+
+/// What a command has around it. What it does not ask for is not linked into it.
+pub trait Surroundings: Sized {
+    /// That of the command `name`. `waiting` is told when a lock takes long.
+    ///
+    /// # Errors
+    /// When the environment holds a bad setting, or no place for a store is known.
+    fn of(name: &'static str, common: &Common, waiting: Waiting) -> Result<Self, Error>;
+}
+
+impl Surroundings for Shell {
+    fn of(name: &'static str, common: &Common, waiting: Waiting) -> Result<Self, Error> {
+        Self::new(name, common, waiting)
+    }
+}
+
+impl Surroundings for Console {
+    fn of(name: &'static str, common: &Common, _: Waiting) -> Result<Self, Error> {
+        Ok(Self::new(name, common))
+    }
 }
 
 /// Runs a command as a process: reads its arguments, does it, and prints its error if it fails.
@@ -60,7 +86,6 @@ pub trait Command: clap::Parser {
 pub fn main<C: Command>() -> ExitCode {
     // Any of them may hold tokens.
     memory::hide();
-    complete::answer::<C>();
     let result = match C::try_parse() {
         Ok(command) => {
             let waiting = if command.common().quiet {
@@ -68,8 +93,9 @@ pub fn main<C: Command>() -> ExitCode {
             } else {
                 say::<C>
             };
-            Shell::new(C::NAME, command.common(), waiting).and_then(|shell| command.run(&shell))
+            C::Around::of(C::NAME, command.common(), waiting).and_then(|it| command.run(&it))
         }
+        Err(error) if version::is_record_wanted(&error) => version::print(C::NAME),
         Err(error) => args::explain(&error),
     };
     match result {

@@ -96,6 +96,7 @@ impl Default for Options {
 
 impl super::Command for OauthLogin {
     const NAME: &'static str = "codex-oauth-login";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

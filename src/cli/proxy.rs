@@ -91,6 +91,7 @@ struct ProxyRecord<'a> {
 
 impl super::Command for ProxyCommand {
     const NAME: &'static str = "codex-proxy";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

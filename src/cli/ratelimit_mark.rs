@@ -9,9 +9,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::args::{self, Common};
+use super::console::{self, LARGEST_INPUT};
 use super::exit::{Code, Error};
 use super::record::Who;
-use super::shell::{self, LARGEST_INPUT, Shell};
+use super::shell::{self, Shell};
 use crate::account::handle::Handle;
 use crate::account::limit::{Class, Limit, Reading, Response, Source, Verdict};
 use crate::account::mark::Mark;
@@ -159,6 +160,7 @@ struct MarkRecord<'a> {
 
 impl super::Command for RatelimitMark {
     const NAME: &'static str = "codex-ratelimit-mark";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common
@@ -290,7 +292,7 @@ impl RatelimitMark {
         };
         let scope = scope.as_ref();
         let mark: Option<&Mark> = scope.and_then(|scope| account.limits().get(scope));
-        let mut line = shell::json_line(&MarkRecord {
+        let mut line = console::json_line(&MarkRecord {
             who: Who::new(index, account),
             verdict,
             scope: scope.map(Scope::as_str),

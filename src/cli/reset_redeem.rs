@@ -74,6 +74,7 @@ struct RedeemRecord<'a> {
 
 impl super::Command for ResetRedeem {
     const NAME: &'static str = "codex-reset-redeem";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

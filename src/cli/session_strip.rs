@@ -2,8 +2,8 @@
 //! read out.
 
 use super::args::Common;
+use super::console::Console;
 use super::exit::{Code, Error};
-use super::shell::Shell;
 use crate::account::session::{Body, Extent};
 
 /// What `--help` says after the options.
@@ -48,13 +48,14 @@ pub struct SessionStrip {
 
 impl super::Command for SessionStrip {
     const NAME: &'static str = "codex-session-strip";
+    type Around = Console;
 
     fn common(&self) -> &Common {
         &self.common
     }
 
-    fn run(self, shell: &Shell) -> Result<Code, Error> {
-        let input = shell.read_input("the body of a request")?;
+    fn run(self, console: &Console) -> Result<Code, Error> {
+        let input = console.read_input("the body of a request")?;
         if input.trim_ascii().is_empty() {
             return Err(Error::new(Code::No, "the input is empty"));
         }
@@ -66,10 +67,10 @@ impl super::Command for SessionStrip {
             Body::read(&input).map_err(|error| Error::new(Code::Malformed, error.to_string()))?;
         match body.cut(extent) {
             Some(cut) => {
-                shell.print_bytes(cut.body.as_bytes())?;
-                shell.note(&format!("stripped {}", cut.counts));
+                console.print_bytes(cut.body.as_bytes())?;
+                console.note(&format!("stripped {}", cut.counts));
             }
-            None => shell.print_bytes(&input)?,
+            None => console.print_bytes(&input)?,
         }
         Ok(Code::Done)
     }

@@ -2,9 +2,9 @@
 //! records out.
 
 use super::args::Common;
+use super::console::Console;
 use super::exit::{Code, Error};
 use super::record::TokenRecord;
-use super::shell::Shell;
 use crate::account::Account;
 use crate::account::token;
 use crate::client::contract::NoLogin;
@@ -55,16 +55,17 @@ pub struct TokenDecode {
 
 impl super::Command for TokenDecode {
     const NAME: &'static str = "codex-token-decode";
+    type Around = Console;
 
     fn common(&self) -> &Common {
         &self.common
     }
 
-    fn run(self, shell: &Shell) -> Result<Code, Error> {
-        shell.allow_secrets(self.force)?;
-        let accounts = parse(&shell.read_input("a packed refresh string")?)?;
+    fn run(self, console: &Console) -> Result<Code, Error> {
+        console.allow_secrets(self.force)?;
+        let accounts = parse(&console.read_input("a packed refresh string")?)?;
         for (index, account) in accounts.iter().enumerate() {
-            shell.emit(&TokenRecord::new(index, account))?;
+            console.emit(&TokenRecord::new(index, account))?;
         }
         Ok(Code::Done)
     }

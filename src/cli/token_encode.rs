@@ -60,6 +60,7 @@ pub struct TokenEncode {
 
 impl super::Command for TokenEncode {
     const NAME: &'static str = "codex-token-encode";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

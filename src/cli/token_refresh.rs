@@ -61,6 +61,7 @@ struct RefreshRecord<'a> {
 
 impl super::Command for TokenRefresh {
     const NAME: &'static str = "codex-token-refresh";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

@@ -55,6 +55,7 @@ struct UsageRecord<'a> {
 
 impl super::Command for UsageFetch {
     const NAME: &'static str = "codex-usage-fetch";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

@@ -28,6 +28,8 @@ pub enum Error {
         setting: &'static str,
         /// Its value.
         value: String,
+        /// The other machine that it leads to, and the port there.
+        elsewhere: Option<(String, u16)>,
     },
     /// Tokens would travel in the clear.
     #[error("{setting}: '{value}' is neither https nor http to a loopback address")]
@@ -108,13 +110,8 @@ impl Endpoint {
         endpoint.ok_or_else(|| Error::NoRelay {
             setting,
             value: without_userinfo(value),
+            elsewhere: elsewhere(value),
         })
-    }
-
-    /// Whether an address leads to this machine.
-    #[must_use]
-    pub fn is_on_loopback(address: &str) -> bool {
-        Url::parse(address).is_ok_and(|url| is_loopback(&url))
     }
 
     /// The address of a path below it; `path` begins with a slash.
@@ -149,6 +146,14 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({self})")
     }
+}
+
+/// The other machine that an address leads to, and the port there.
+fn elsewhere(address: &str) -> Option<(String, u16)> {
+    let url = Url::parse(address).ok()?;
+    let is_other = url.scheme() == "http" && !is_loopback(&url);
+    let host = url.host_str().filter(|_| is_other)?;
+    Some((host.to_owned(), url.port().unwrap_or(80)))
 }
 
 /// An address as it may be shown: a name and a password before an '@' are left out, wherever it is,

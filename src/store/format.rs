@@ -139,7 +139,8 @@ impl Document {
         if let Some(active) = active.filter(|active| !active.is_u64()) {
             *active = 0.into();
         }
-        serde_json::from_value(value).ok()
+        // As text once more: to read values too would be all of the code twice, for a rare case.
+        serde_json::from_slice(&serde_json::to_vec(&value).ok()?).ok()
     }
 
     /// The bytes of the document: indented JSON with a line end, as the proposal's plugin writes it.

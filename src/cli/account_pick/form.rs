@@ -10,9 +10,10 @@ use serde::Serialize;
 use super::choice::Picked;
 use crate::account::secret::{AccessToken, Secret};
 use crate::account::{Account, AccountId, SwitchReason, credentials};
+use crate::cli::console;
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::Who;
-use crate::cli::shell::{self, Shell};
+use crate::cli::shell::Shell;
 use crate::client::codex::Codex;
 use crate::client::contract::Client;
 use crate::client::opencode::Opencode;
@@ -71,7 +72,7 @@ impl Format {
         if self == Self::Json {
             return Ok(());
         }
-        let line = shell::json_line(&PickRecord::of(picked))?;
+        let line = console::json_line(&PickRecord::of(picked))?;
         to.write_all(format!("{line}\n").as_bytes())
             .map_err(Error::output)
     }

@@ -94,6 +94,7 @@ pub struct AccountPick {
 
 impl super::Command for AccountPick {
     const NAME: &'static str = "codex-account-pick";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

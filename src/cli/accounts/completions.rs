@@ -1,12 +1,16 @@
 //! `codex-accounts completions`: for a shell, a script that completes the commands of the suite. The
-//! script asks the command itself, which knows its flags and the accounts.
+//! script asks `codex-accounts`, which knows the flags of all and the accounts.
 
 use clap::ValueEnum;
 use clap_complete::env::Shells;
 
-use crate::cli::complete;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
+
+/// The environment variable by which a shell asks; its value names the shell.
+pub(in crate::cli) const VARIABLE: &str = "CODEX_ACCOUNTS_COMPLETE";
+/// Which command it asks.
+const COMPLETER: &str = "codex-accounts";
 
 /// The commands of the suite.
 const COMMANDS: [&str; 13] = [
@@ -57,7 +61,7 @@ impl Completions {
         for command in COMMANDS {
             if let Some(completer) = shells.completer(name) {
                 completer
-                    .write_registration(complete::VARIABLE, command, command, command, &mut script)
+                    .write_registration(VARIABLE, command, command, COMPLETER, &mut script)
                     .map_err(Error::output)?;
             }
         }

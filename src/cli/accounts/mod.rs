@@ -17,7 +17,7 @@ use crate::account::time::UnixMillis;
 use crate::store::{self, Absent, Document};
 
 mod change;
-mod completions;
+pub(super) mod completions;
 mod doctor;
 mod export;
 mod help;
@@ -142,6 +142,7 @@ struct Path {}
 
 impl super::Command for Accounts {
     const NAME: &'static str = "codex-accounts";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common

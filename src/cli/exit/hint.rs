@@ -42,7 +42,9 @@ impl Error {
             | Self::Redeem(redeem::Error::Usage(usage::Error::NotAccepted { store, .. })) => {
                 Some(log_in_again(store.as_ref()))
             }
-            Self::Endpoint(endpoint::Error::NoRelay { value, .. }) => Some(of_no_relay(value)),
+            Self::Endpoint(endpoint::Error::NoRelay { elsewhere, .. }) => {
+                Some(of_no_relay(elsewhere.as_ref()))
+            }
             Self::Endpoint(_) => Some("use https, or http to 127.0.0.1".to_owned()),
             _ => None,
         }
@@ -134,11 +136,8 @@ fn restore(path: &Path) -> String {
 }
 
 /// A relay listens on loopback only; the way to one elsewhere is ssh's.
-fn of_no_relay(address: &str) -> String {
-    let url = url::Url::parse(address).ok();
-    let elsewhere = url.as_ref().filter(|url| url.scheme() == "http");
-    let elsewhere = elsewhere.filter(|_| !endpoint::Endpoint::is_on_loopback(address));
-    match elsewhere.and_then(|url| Some((url.host_str()?, url.port().unwrap_or(80)))) {
+fn of_no_relay(elsewhere: Option<&(String, u16)>) -> String {
+    match elsewhere {
         Some((host, port)) => format!(
             "let ssh carry it: ssh -N -L {port}:127.0.0.1:{port} {host}, and --proxy \
              http://127.0.0.1:{port}/codex; or --proxy ssh://{host}/{port}"

@@ -4,7 +4,6 @@
 
 use std::ffi::OsString;
 use std::num::NonZero;
-use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::args::{self, Common};
@@ -14,6 +13,7 @@ use super::proxy;
 use super::shell::Shell;
 use crate::clock::Clock;
 use crate::rehearse::{Blobs, Script, Style};
+use crate::sys;
 use stage::Stage;
 
 mod agent;
@@ -123,6 +123,7 @@ fn usage(text: &str) -> Result<(String, f64, Option<f64>), String> {
 
 impl super::Command for Rehearse {
     const NAME: &'static str = "codex-rehearse";
+    type Around = Shell;
 
     fn common(&self) -> &Common {
         &self.common
@@ -157,7 +158,7 @@ impl super::Command for Rehearse {
         }
         stage.pretend.on_control(control::carry_out);
         let runtime = proxy::runtime()?;
-        let mut command = Command::new(program);
+        let mut command = sys::child::command(program);
         let ended = child::run(&runtime, stage.set(&mut command).args(arguments));
         for line in ending::lines(&names, &stage.pretend.seen()) {
             shell.note(&line);
