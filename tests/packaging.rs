@@ -51,6 +51,12 @@ fn commands() -> BTreeSet<String> {
 /// What comes along from a package of its own; people don't type it, so it has no completions.
 const HELPER: &str = "codex-store-postgres";
 
+fn handed_out() -> BTreeSet<String> {
+    let mut all = commands();
+    all.insert(HELPER.to_owned());
+    all
+}
+
 /// Everything that belongs on a machine, below `/usr`.
 fn expected(zsh: &str, suffix: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::from([format!("share/zsh/{zsh}/_codex-accounts")]);
@@ -219,9 +225,133 @@ fn a_debian_package_holds_everything() {
     assert!(changelog.contains(&format!(" -- {}  ", field("Maintainer:"))));
 }
 
+/// What `packaging/make` makes, with scripts in the place of commands that would take long to pack:
+/// each runs the one that was built for the tests.
+fn packed(home: &Home) -> PathBuf {
+    let out = home.path().join("packages");
+    let mut arguments = vec!["--out".to_owned(), out.display().to_string()];
+    for (system, suffix) in SYSTEMS {
+        let folder = home.path().join(system);
+        fs::create_dir(&folder).expect("a folder");
+        for command in handed_out() {
+            let path = folder.join(format!("{command}{suffix}"));
+            let real = built().join(&command);
+            let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", real.display());
+            fs::write(&path, script).expect("a script");
+        }
+        arguments.push("--built".to_owned());
+        arguments.push(format!("{system}={}", folder.display()));
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    run("packaging/make", &arguments);
+    out
+}
+
+const SYSTEMS: [(&str, &str); 5] = [
+    ("darwin-arm64", ""),
+    ("darwin-x64", ""),
+    ("linux-arm64", ""),
+    ("linux-x64", ""),
+    ("win32-x64", ".exe"),
+];
+
+/// From the files, with nothing fetched: npm asks no registry here.
+#[test]
+fn npm_installs_every_command_and_takes_it_away() {
+    let home = Home::new();
+    let npm = packed(&home).join("npm");
+    let pack = format!(
+        "cd '{}' && npm pack --silent --pack-destination \"$HOME\" ./codex-accounts ./codex-accounts-{}",
+        npm.display(),
+        system()
+    );
+    home.run(home.command("sh").args(["-c", &pack]));
+    let global = "npm --global --offline --loglevel=error --prefix \"$HOME/prefix\"";
+    for scripts in ["true", "false"] {
+        let installed = home.sh(&format!(
+            "{global} install --ignore-scripts={scripts} \"$HOME\"/*.tgz >&2
+             printf 'r1|a1' | \"$HOME/prefix/bin/codex-token-decode\"; ls \"$HOME/prefix/bin\"
+             \"$HOME/prefix/bin/codex-token-decode\" --no-such >&2; echo $?"
+        ));
+        let names: Vec<String> = handed_out().into_iter().collect();
+        let record = r#"{"v":1,"index":0,"refreshToken":"r1","chatgptAccountId":"a1"}"#;
+        let expected = format!("{record}\n{}\n2\n", names.join("\n"));
+        assert_eq!(installed.stdout, expected, "{installed}");
+        let left = home.sh(&format!(
+            "{global} uninstall codex-accounts >&2; ls \"$HOME/prefix/bin\""
+        ));
+        assert_eq!(left.stdout, "", "{left}");
+    }
+}
+
+/// This machine's system, as npm's packages name it.
+fn system() -> String {
+    let processor = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        _ => "x64",
+    };
+    format!("linux-{processor}")
+}
+
+#[test]
+fn what_package_managers_are_told_names_every_archive_and_command() {
+    let home = Home::new();
+    let packages = packed(&home);
+    let version = env!("CARGO_PKG_VERSION");
+    let sums = fs::read_to_string(packages.join("SHA256SUMS")).expect("sums");
+    let told: String = files(&packages)
+        .iter()
+        .filter(|file| !file.starts_with("npm/") && !file.contains(version))
+        .filter(|file| *file != "SHA256SUMS")
+        .map(|file| fs::read_to_string(packages.join(file)).expect("text"))
+        .collect();
+    assert!(!told.contains("@"), "a mark is left: {told}");
+    for line in sums.lines() {
+        let (sum, name) = line.split_once("  ").expect("a sum and a name");
+        assert!(packages.join(name).is_file(), "{name}");
+        assert!(told.to_lowercase().contains(sum), "{name}");
+    }
+    assert_eq!(sums.lines().count(), SYSTEMS.len());
+    for command in handed_out() {
+        assert!(told.contains(&format!("{command}.exe")), "{command}");
+    }
+    // As they are checked by those who have nothing else.
+    let checked = format!(
+        "cd '{}' && sha256sum --quiet -c SHA256SUMS",
+        packages.display()
+    );
+    run("sh", &["-c", &checked]);
+}
+
+#[test]
+fn the_same_is_packed_twice() {
+    let (one, other) = (Home::new(), Home::new());
+    let sums = |home: &Home| {
+        let packages = packed(home);
+        let all = files(&packages);
+        let read = |file: &String| fs::read(packages.join(file)).expect("a file");
+        all.iter()
+            .map(|file| (file.clone(), read(file)))
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        sums(&one) == sums(&other),
+        "packed twice, it is not the same"
+    );
+}
+
 #[test]
 fn the_scripts_can_be_run() {
-    for script in ["tests/run", "tests/draw", ".ci/run"] {
+    let scripts = [
+        "tests/run",
+        "tests/draw",
+        "tests/platforms",
+        "packaging/make",
+        "packaging/tools",
+        "packaging/cargo-for",
+        ".ci/run",
+    ];
+    for script in scripts {
         let mode = fs::metadata(root().join(script))
             .expect("a script")
             .permissions();
@@ -243,6 +373,25 @@ fn the_version_shows_the_commit() {
         let shown = Home::new().sh(&format!("{command} --version; {command} -V"));
         let said = format!("{command} {expected}\n{command} {version}\n");
         assert_eq!(shown.stdout, said);
+    }
+}
+
+#[test]
+fn programs_are_told_the_version_too() {
+    for command in commands() {
+        let shown = Home::new().sh(&format!("{command} --version --json"));
+        let record: Value = serde_json::from_str(&shown.stdout).expect("a record");
+        assert_eq!(record["v"], 1, "{shown}");
+        assert_eq!(record["name"], command, "{shown}");
+        assert_eq!(record["version"], env!("CARGO_PKG_VERSION"), "{shown}");
+        let processor = record["system"]
+            .as_str()
+            .and_then(|it| it.split('-').next());
+        assert_eq!(processor, Some(std::env::consts::ARCH), "{shown}");
+        assert!(record["features"].is_array(), "{shown}");
+        let people = Home::new().sh(&format!("{command} --version"));
+        let commit = record["commit"].as_str().unwrap_or_default();
+        assert!(people.stdout.contains(commit), "{people}");
     }
 }
 

@@ -27,7 +27,7 @@ const PICTURES: [(&str, &str, &str); 2] = [
 ];
 
 /// What is not run here, since it builds or is for root, and the test of packaging that shows it.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 19] = [
     (
         "codex-accounts setup",
         "setup_shows_each_change_and_undo_brings_back_the_very_bytes",
@@ -43,6 +43,22 @@ const ELSEWHERE: [(&str, &str); 15] = [
     (
         "cargo build --release --locked && target/release/codex-rehearse",
         "cargo_finds_what_is_to_be_run_and_measured",
+    ),
+    (
+        "npm install -g codex-accounts",
+        "npm_installs_every_command_and_takes_it_away",
+    ),
+    (
+        "npm uninstall -g codex-accounts",
+        "npm_installs_every_command_and_takes_it_away",
+    ),
+    (
+        "brew install ./codex-accounts.rb",
+        "what_package_managers_are_told_names_every_archive_and_command",
+    ),
+    (
+        "brew uninstall codex-accounts",
+        "what_package_managers_are_told_names_every_archive_and_command",
     ),
     (
         "cargo install --path . --locked",
