@@ -20,7 +20,7 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 /// One account, whose five hours are used up as far as said, with these resets in store.
-fn stage(used_percent: f64, expire_in_days: &[u64]) -> Stage {
+pub(crate) fn stage(used_percent: f64, expire_in_days: &[u64]) -> Stage {
     let stage = Stage::new(1);
     stage.pretend.change(|script| {
         let account = &mut script.accounts[0];
@@ -49,7 +49,7 @@ fn redeem(stage: &Stage, arguments: &[&str]) -> Shown {
 }
 
 /// The ids of the resets that were spent.
-fn spent(stage: &Stage) -> Vec<String> {
+pub(crate) fn spent(stage: &Stage) -> Vec<String> {
     let mut spent = Vec::new();
     stage.pretend.change(|script| {
         let banked = script.accounts[0].banked.iter();

@@ -357,7 +357,8 @@ impl Lines {
             let (lines, receiver) = mpsc::channel(1);
             // Signals are the main thread's, which holds them back while it must.
             let _shield = Shield::raise();
-            thread::spawn(move || read_lines(&lines));
+            // Without one there are no lines, as at the end of input.
+            let _ = thread::Builder::new().spawn(move || read_lines(&lines));
             receiver
         })
     }

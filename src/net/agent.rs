@@ -7,8 +7,10 @@ use std::time::Duration;
 use http::{HeaderMap, Request, Response};
 use thiserror::Error;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+use ureq::unversioned::transport::DefaultConnector;
 
 use super::endpoint::Endpoint;
+use super::resolver::Lookup;
 
 /// An answer larger than this is not read to its end: the issuer's are a few KiB.
 const LARGEST_ANSWER: u64 = 4 << 20;
@@ -56,7 +58,7 @@ impl Agent {
             config = config.proxy(None);
         }
         Self {
-            agent: config.build().new_agent(),
+            agent: ureq::Agent::with_parts(config.build(), DefaultConnector::new(), Lookup),
         }
     }
 

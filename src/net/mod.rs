@@ -6,3 +6,4 @@ pub mod browser;
 pub mod callback;
 pub mod endpoint;
 pub mod page;
+mod resolver;

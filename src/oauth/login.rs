@@ -15,7 +15,7 @@ use super::device::{self, Invitation};
 use super::issuer::{self, Issuer, Tokens};
 use crate::account::identity::{self, Admission};
 use crate::account::printable::printable;
-use crate::account::secret::Secret;
+use crate::account::secret::{RefreshToken, Secret};
 use crate::account::{Account, label};
 use crate::client::contract::LoginFile as _;
 use crate::client::opencode::AuthFile;
@@ -195,14 +195,28 @@ impl Reception<'_> {
         })
     }
 
-    /// Trades a code for tokens and commits them. Nothing that ends the process comes in between.
+    /// Trades a code for tokens and commits them. Nothing that ends the process comes in between. A
+    /// login that can't be kept is ended: nobody would have it.
     fn admit(
         &self,
         redeem: impl FnOnce(&Issuer) -> Result<Tokens, issuer::Error>,
     ) -> Result<Admitted, Error> {
         let _shield = Shield::raise();
         let login = redeem(self.issuer)?.into_account(self.clock.now())?;
-        Ok(self.commit(login)?)
+        let token = login.tokens.refresh.clone();
+        let committed = self.commit(login);
+        if committed.is_err() && !self.is_kept(&token) {
+            // That it can't be told changes nothing about what went wrong.
+            let _ = self.issuer.revoke(&token);
+        }
+        Ok(committed?)
+    }
+
+    /// Whether the store has this token, as far as can be seen.
+    fn is_kept(&self, token: &RefreshToken) -> bool {
+        let document = self.store.read();
+        let accounts = document.ok().flatten().unwrap_or_default().accounts;
+        accounts.iter().any(|it| it.tokens.refresh == *token)
     }
 
     fn commit(&self, login: Account) -> Result<Admitted, store::Error> {
