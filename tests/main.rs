@@ -11,6 +11,8 @@ mod accounts_doctor;
 mod accounts_policy;
 mod accounts_view;
 mod accounts_watch;
+#[cfg(target_os = "linux")]
+mod canaries;
 mod cmd;
 mod codex;
 mod codex_socket;
@@ -64,6 +66,8 @@ mod relay_http;
 mod relay_log;
 mod relay_room;
 mod relay_session;
+#[cfg(target_os = "linux")]
+mod relay_soak;
 mod relay_socket;
 mod relay_trouble;
 mod service;

@@ -39,10 +39,10 @@ impl Browser {
             let mut opened = String::new();
             while !closed.load(Ordering::Relaxed) {
                 let said = fs::read_to_string(&said).unwrap_or_default();
-                let whole = said
+                let mut whole = said
                     .split_inclusive('\n')
                     .filter_map(|line| line.strip_suffix('\n'));
-                let url = whole.filter(|line| line.starts_with("http://")).next_back();
+                let url = whole.rfind(|line| line.starts_with("http://"));
                 if let Some(url) = url.filter(|url| *url != opened) {
                     opened = url.to_owned();
                     let options = ["-sSL", "--noproxy", "*", "-m", "10", "-o", "/dev/null"];

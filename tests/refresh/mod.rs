@@ -7,6 +7,7 @@ mod clients;
 mod command;
 mod made_up;
 mod pending;
+mod policy;
 mod processes;
 mod unwritable;
 mod without_store;
