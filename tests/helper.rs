@@ -10,7 +10,7 @@ use super::support::Home;
 use super::support::accounts::{account, store};
 use super::support::canary::CANARY;
 use super::support::kept::{self, Kept};
-use super::support::stage::Stage;
+use super::support::stage::{Stage, wait_until};
 
 /// A home with the accounts `work` and `personal`.
 fn home() -> Home {
@@ -229,6 +229,12 @@ fn with_bad_helper((fault, code, said, is_marked): (&str, i32, &str, bool)) -> O
     let mut is_right = (shown.code, marked) == (code, is_marked) && shown.stderr == line;
     is_right &= is_marked || kept.bytes() == before;
     is_right &= (code == 0) == shown.stdout.contains("limited");
+    // No helper stays, not even one that hangs.
+    let here = format!(
+        "grep -lxzs 'CODEX_STORE_URL={}' /proc/[0-9]*/environ",
+        kept.url()
+    );
+    wait_until("the helpers are gone", || home.sh(&here).stdout.is_empty());
     // The lock is free, and everything works again.
     home.unset("CODEX_STORE_FAULT");
     let again = home.sh("codex-ratelimit-mark --retry-after 1h personal");
@@ -354,4 +360,106 @@ fn a_lease_of_another_machine_ends_by_its_time() {
     for name in ["host", "boot"] {
         assert!(lease[name].is_string(), "{lease}");
     }
+}
+
+/// A key of 32 bytes in base64, another one, and one that is too short.
+const KEYS: [&str; 3] = [
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    "BBECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    "AAEC",
+];
+
+#[test]
+fn with_a_key_of_the_machines_nobody_else_can_read_the_store() {
+    let mut home = home();
+    let before = home.store();
+    let file = home.write("before.json", format!("{before:#}\n"));
+    for (index, key) in KEYS.iter().enumerate() {
+        home.write(format!("key{index}"), format!("{key}\n"));
+    }
+    std::fs::remove_file(home.store_path()).expect("the store goes");
+    let kept = Kept::of(&mut home);
+    let with_key = |home: &mut Home, name: &str| {
+        let path = home.path().join(name);
+        let url = format!("{}?key-file={}", kept.url(), path.display());
+        home.set("CODEX_ACCOUNTS_FILE", url);
+    };
+    with_key(&mut home, "key0");
+    for line in [
+        &format!("codex-accounts import {}", file.display()),
+        "codex-ratelimit-mark --retry-after 1h work",
+        "codex-account-pick",
+    ] {
+        let shown = home.sh(line);
+        assert_eq!(shown.code, 0, "{line}: {shown}");
+    }
+    let bytes = kept.bytes().expect("a document");
+    let text = String::from_utf8_lossy(&bytes);
+    for word in [CANARY, "work", "accounts\""] {
+        assert!(!text.contains(word), "{word} is in it");
+    }
+    let shown = home.sh("codex-accounts export --with-secrets");
+    assert!(shown.stdout.contains(CANARY), "{shown}");
+
+    let sealed = text.into_owned();
+    let document = home.path().join("kept/document");
+    let changed = sealed.replacen("sealed 1 A", "sealed 1 B", 1);
+    let changed = if changed == sealed {
+        sealed.replacen("sealed 1 ", "sealed 1 A", 1)
+    } else {
+        changed
+    };
+    let open = format!("1\n{before:#}\n");
+    for (key, text, code, said) in [
+        (
+            "key1",
+            &sealed,
+            78,
+            "it was encrypted with another key, or changed since",
+        ),
+        (
+            "key0",
+            &changed,
+            78,
+            "it was encrypted with another key, or changed since",
+        ),
+        (
+            "key0",
+            &open,
+            78,
+            "it is not encrypted, and the URL names a key file",
+        ),
+        ("key2", &sealed, 78, "it does not hold 32 bytes in base64"),
+        ("key3", &sealed, 78, "No such file or directory"),
+        (
+            "",
+            &sealed,
+            78,
+            "it is encrypted, and the URL names no key file",
+        ),
+    ] {
+        std::fs::write(&document, text).expect("a document");
+        match key {
+            "" => home.set("CODEX_ACCOUNTS_FILE", kept.url()),
+            name => with_key(&mut home, name),
+        }
+        for line in [
+            "codex-account-pick",
+            "codex-ratelimit-mark --retry-after 1h 1",
+        ] {
+            let shown = home.sh(line);
+            assert_eq!(shown.code, code, "{key} {line}: {shown}");
+            assert!(shown.stderr.contains(said), "{key} {line}: {shown}");
+        }
+        assert_eq!(
+            std::fs::read_to_string(&document).expect("a document"),
+            *text
+        );
+    }
+    std::fs::write(&document, &sealed).expect("a document");
+    with_key(&mut home, "key0");
+    let shown = home.sh("chmod 644 key0; codex-account-pick");
+    assert_eq!(shown.code, 77, "{shown}");
+    let shown = home.sh("chmod 600 key0; codex-account-pick");
+    assert_eq!(shown.code, 0, "{shown}");
 }

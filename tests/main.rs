@@ -23,6 +23,8 @@ mod faults;
 #[cfg(target_os = "linux")]
 mod fleet;
 mod helper;
+#[cfg(target_os = "linux")]
+mod helper_postgres;
 mod helper_refresh;
 mod helper_relay;
 mod hold;

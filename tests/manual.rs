@@ -44,6 +44,7 @@ const REQUIRED: &[&str] = &[
 /// The pages that belong to no one command.
 const GENERAL: &[&str] = &[
     "codex-accounts-store.5",
+    "codex-fleet.7",
     "codex-plumbing.7",
     "codex-store-helper.7",
 ];

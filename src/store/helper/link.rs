@@ -1,11 +1,12 @@
 //! The helpers that a process has: one is started where none is free, and those that are free are
 //! kept for the next request.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::process::{Connection, Fault};
+use super::process::{Connection, Fault, helper_of};
+use super::seal::{self, Seal};
 use super::wire::{Answer, Kind, Refusal, Request};
 use crate::store::locator::{Locator, StoreUrl};
 use crate::store::lock::{Patience, Waiting};
@@ -24,6 +25,8 @@ pub(super) struct Link {
     at: Locator,
     waiting: Waiting,
     idle: Mutex<Vec<Connection>>,
+    /// The key that the URL names, once it is read.
+    seal: OnceLock<Seal>,
     resting: Mutex<Option<(Instant, Error)>>,
 }
 
@@ -34,6 +37,7 @@ impl Link {
             url,
             waiting,
             idle: Mutex::default(),
+            seal: OnceLock::new(),
             resting: Mutex::default(),
         }
     }
@@ -104,8 +108,23 @@ impl Link {
         connection: &mut Connection,
         request: &Request<'_>,
     ) -> Result<Answer, Fault> {
+        let seal = self.seal().map_err(Fault::Sealed)?;
+        let closed = seal.close(request).map_err(Fault::Sealed)?;
+        let sent = closed
+            .as_deref()
+            .map_or(*request, |text| request.with(text));
         let slow = || (self.waiting)(&Notice::WaitingAt(&self.at));
-        connection.ask(request, Patience::USUAL.quiet, slow)
+        let answer = connection.ask(&sent, Patience::USUAL.quiet, slow)?;
+        seal.open(request, answer).map_err(Fault::Sealed)
+    }
+
+    fn seal(&self) -> Result<&Seal, Refusal> {
+        if let Some(seal) = self.seal.get() {
+            return Ok(seal);
+        }
+        let (key_file, _) = seal::key_file(self.url.expose());
+        let seal = Seal::of(key_file.as_deref())?;
+        Ok(self.seal.get_or_init(|| seal))
     }
 
     /// Keeps one that has nothing to do.
@@ -117,7 +136,7 @@ impl Link {
     }
 
     pub(super) fn error(&self, fault: Fault) -> Error {
-        self.refused(fault.of(&format!("codex-store-{}", self.url.scheme())))
+        self.refused(fault.of(&helper_of(&self.url)))
     }
 
     fn refused(&self, refusal: Refusal) -> Error {

@@ -6,6 +6,7 @@ mod known;
 mod link;
 mod process;
 mod scratch;
+mod seal;
 mod watch;
 mod wire;
 

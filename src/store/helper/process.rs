@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::seal;
 use super::wire::{Answer, Greeting, Kind, PROTOCOL, Refusal, Request};
 use crate::store::locator::StoreUrl;
 use crate::sys::{child, suite};
@@ -38,6 +39,11 @@ pub(super) struct Connection {
 /// What came from the helper: a line, or that it said nothing more.
 type Heard = Option<Vec<u8>>;
 
+/// What the helper of a URL is called.
+pub(super) fn helper_of(url: &StoreUrl) -> String {
+    format!("codex-store-{}", url.scheme())
+}
+
 /// Why there is no answer.
 pub(super) enum Fault {
     /// It ended, or could not be spoken to.
@@ -48,21 +54,24 @@ pub(super) enum Fault {
     Garbage,
     /// It said no.
     Refused(Refusal),
+    /// What it said can't be decrypted, or what it would get not encrypted.
+    Sealed(Refusal),
 }
 
 impl Connection {
     /// Starts the helper of a URL.
     pub(super) fn start(url: &StoreUrl) -> Result<Self, Refusal> {
-        let name = format!("codex-store-{}", url.scheme());
+        let name = helper_of(url);
+        let (_, url) = seal::key_file(url.expose());
         let mut command = Command::new(suite::beside(&name));
         command
-            .env(URL, url.expose())
+            .env(URL, url)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child =
             child::spawn_apart(&mut command).map_err(|error| not_started(&name, &error))?;
-        let ended = || refusal(Kind::Unavailable, format!("'{name}' can't be spoken to"));
+        let ended = || Refusal::new(Kind::Unavailable, format!("'{name}' can't be spoken to"));
         let streams = child.stdin.take().zip(child.stdout.take());
         let (input, output) = streams.ok_or_else(ended)?;
         let (requests, to_send) = mpsc::channel();
@@ -82,8 +91,14 @@ impl Connection {
             connection.kill();
             return Err(ended());
         }
-        connection.greet(&name)?;
-        Ok(connection)
+        match connection.greet(&name) {
+            Ok(()) => Ok(connection),
+            Err(refusal) => {
+                // It may be one that never ends.
+                connection.kill();
+                Err(refusal)
+            }
+        }
     }
 
     fn greet(&mut self, name: &str) -> Result<(), Refusal> {
@@ -95,11 +110,11 @@ impl Connection {
                 "'{name}' speaks version {} of the protocol, and this command version {PROTOCOL}",
                 greeting.v
             );
-            return Err(refusal(Kind::Config, message));
+            return Err(Refusal::new(Kind::Config, message));
         }
         if let Some(word) = greeting.lacks() {
             let message = format!("'{name}' does not know '{word}', which a store needs");
-            return Err(refusal(Kind::Config, message));
+            return Err(Refusal::new(Kind::Config, message));
         }
         self.can_watch = greeting.can("watch");
         Ok(())
@@ -165,26 +180,18 @@ impl Fault {
     /// As a helper would have told it.
     pub(super) fn of(self, name: &str) -> Refusal {
         match self {
-            Self::Ended => refusal(Kind::Unavailable, format!("'{name}' ended")),
+            Self::Ended => Refusal::new(Kind::Unavailable, format!("'{name}' ended")),
             Self::Silent(patience) => {
                 let seconds = patience.as_secs_f64().ceil();
                 let message = format!("'{name}' did not answer within {seconds} s");
-                refusal(Kind::Unavailable, message)
+                Refusal::new(Kind::Unavailable, message)
             }
-            Self::Garbage => refusal(
+            Self::Garbage => Refusal::new(
                 Kind::Failed,
                 format!("'{name}' gave no answer that makes sense"),
             ),
-            Self::Refused(refusal) => refusal,
+            Self::Refused(refusal) | Self::Sealed(refusal) => refusal,
         }
-    }
-}
-
-fn refusal(kind: Kind, message: String) -> Refusal {
-    Refusal {
-        kind,
-        message,
-        hint: None,
     }
 }
 
@@ -199,9 +206,9 @@ fn not_started(name: &str, error: &io::Error) -> Refusal {
         },
         // For a moment there may be no room for another process.
         io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => {
-            refusal(Kind::Unavailable, format!("can't run '{name}': {error}"))
+            Refusal::new(Kind::Unavailable, format!("can't run '{name}': {error}"))
         }
-        _ => refusal(Kind::Config, format!("can't run '{name}': {error}")),
+        _ => Refusal::new(Kind::Config, format!("can't run '{name}': {error}")),
     }
 }
 

@@ -69,7 +69,18 @@ pub(super) enum Request<'a> {
     },
 }
 
-impl Request<'_> {
+impl<'r> Request<'r> {
+    /// The same with another text.
+    pub(super) const fn with<'a>(&self, text: &'a str) -> Request<'a>
+    where
+        'r: 'a,
+    {
+        match *self {
+            Self::ScratchWrite { name, .. } => Request::ScratchWrite { name, text },
+            _ => Request::Commit { document: text },
+        }
+    }
+
     /// The word that an answer to it begins with.
     const fn word(&self) -> &'static str {
         match self {
@@ -136,6 +147,16 @@ pub(super) struct Refusal {
     pub(super) kind: Kind,
     pub(super) message: String,
     pub(super) hint: Option<String>,
+}
+
+impl Refusal {
+    pub(super) const fn new(kind: Kind, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            hint: None,
+        }
+    }
 }
 
 /// Why a helper can't do what it was asked for.
