@@ -463,3 +463,27 @@ fn with_a_key_of_the_machines_nobody_else_can_read_the_store() {
     let shown = home.sh("chmod 600 key0; codex-account-pick");
     assert_eq!(shown.code, 0, "{shown}");
 }
+
+#[test]
+fn a_service_is_given_the_url_of_a_store_and_never_a_secret() {
+    let mut home = home();
+    let kept = Kept::of(&mut home);
+    home.install("systemctl", "#!/bin/sh\nexit 1\n");
+    home.install("opencode", "#!/bin/sh\n");
+    let units = "cat $XDG_CONFIG_HOME/systemd/user/* 2>/dev/null; true";
+    let with_secret = kept.url().replacen("://", &format!("://me:{CANARY}@"), 1);
+    for url in [with_secret, format!("{}?token={CANARY}", kept.url())] {
+        let line = format!("CODEX_ACCOUNTS_FILE='{url}' codex-accounts setup --yes opencode");
+        let shown = home.sh(&line);
+        assert_eq!(shown.code, 78, "{shown}");
+        assert!(shown.stderr.contains("URL has a secret in it"), "{shown}");
+        assert_eq!(home.sh(units).stdout, "", "nothing is written");
+    }
+    // Without a systemd that runs, it says what is left to do.
+    home.sh("codex-accounts setup --yes opencode");
+    let written = home.sh(units).stdout;
+    assert!(
+        written.contains(&format!("\"--store\" \"{}\"", kept.url())),
+        "{written}"
+    );
+}
