@@ -25,7 +25,12 @@ fn the_helper_of_these_tests_keeps_the_contract() {
     let suite = kept::folder().with_file_name("store-helper");
     let url = format!("file://{}/NAME", folder.path().display());
     let helper = kept::folder().join("codex-store-file");
-    let run = Command::new(suite).arg(url).arg(helper).output();
+    // Other tests run beside it.
+    let run = Command::new(suite)
+        .env("SLOW", "20")
+        .arg(url)
+        .arg(helper)
+        .output();
     let run = run.expect("the suite starts");
     let text = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{text}");

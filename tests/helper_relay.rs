@@ -68,7 +68,8 @@ fn what_another_machine_marks_counts_for_the_next_request() {
         setting.ask().body.contains("answered by two@")
     });
     let took = marked.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    // It is a tenth of a second where nothing else runs; without a watch it would be half a minute.
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[test]
