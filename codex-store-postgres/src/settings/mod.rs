@@ -182,6 +182,8 @@ const PASSED_OVER: &[&str] = &[
     "client_encoding",
     "fallback_application_name",
     "gssencmode",
+    // Ours, and a matter of the commands: they encrypt before it comes here.
+    "key-file",
     "keepalives",
     "keepalives_count",
     "keepalives_idle",
