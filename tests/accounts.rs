@@ -58,7 +58,7 @@ fn use_refuses_what_cannot_be_used() {
     insta::assert_snapshot!(home.sh("codex-accounts use old"), @"
     --- stderr
     codex-accounts: error: 'old' needs a login (refresh_token_reused)
-    hint: log in again with 'codex-accounts add'
+    hint: codex-accounts add 3
     --- exit 77
     ");
     insta::assert_snapshot!(home.sh("codex-accounts use spare"), @"
@@ -629,10 +629,10 @@ fn the_log_and_the_list_keep_to_the_width() {
     insta::assert_snapshot!(home.sh("codex-accounts log; codex-accounts list"), @"
     05-04 19:24  0 a.very.…  → 2 会社…   limited until Tue 20:24
     05-04 19:24  2 会社の…   → 0 a.ver…  by hand
-          LABEL          EMAIL          PLAN      STATE
-    *  0  -              a.very… …-one  business  limited 1d 1h
-       1  -              a.very… …-two  business  limited 3d 12h
-       2  会社のアカウ…  会社のアカウ…  plus      ready
+          LABEL            EMAIL             PLAN      STATE
+    *  0  -                a.very.lo… …-one  business  back Tue
+       1  -                a.very.lo… …-two  business  back Fri
+       2  会社のアカウン…  会社のアカウン…   plus      ready
     --- exit 0
     ");
     for columns in 20..130 {
@@ -735,6 +735,19 @@ fn completions_know_all_commands_and_the_accounts() {
     --- exit 0
     ");
     assert!(completed("codex-launch").starts_with("opencode codex "));
+    // What comes behind the command is the command's.
+    let own = completed("codex-launch codex");
+    assert!(!own.contains("opencode"), "{own}");
+    // The subcommands by the names that the page has, and each once.
+    let subcommands = completed("codex-accounts");
+    for (name, other) in [("use", "switch"), ("remove", "delete"), ("add", "login")] {
+        let words: Vec<&str> = subcommands.split_whitespace().collect();
+        assert!(
+            words.contains(&name) && !words.contains(&other),
+            "{subcommands}"
+        );
+    }
+    assert!(completed("codex-accounts rm").starts_with("work personal "));
     insta::assert_snapshot!(completed("codex-account-pick --account"), @"
     work personal
     --- exit 0

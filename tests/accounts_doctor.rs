@@ -94,9 +94,9 @@ fn doctor_names_what_mends_each_thing() {
     note   login        1 personal is Codex CLI's too: 'codex login' and 'codex
                         logout' end it for both
     wrong  login        3 old is logged out (refresh_token_reused)
-                        $ codex-accounts add
+                        $ codex-accounts add 3
     note   login        4 spare was not renewed for 40 days, and may be dead
-                        $ codex-token-refresh --force 4
+                        $ codex-token-refresh --now 4
     ok     usable       3 of 6 can be used now
     wrong  twice        0 work and 5 twin are one account
                         $ codex-accounts remove --keep-login 5
@@ -262,7 +262,7 @@ fn doctor_online_asks_the_servers() {
     ok     permissions  nobody else can read it, or put another in its place
     ok     lock         free
     wrong  login        1 two is logged out (refresh_token_invalidated)
-                        $ codex-accounts add
+                        $ codex-accounts add 1
     ok     usable       1 of 2 can be used now
     note   opencode     not found in PATH
     note   codex        not found in PATH
@@ -294,7 +294,7 @@ fn doctor_keeps_to_the_width_and_breaks_no_command() {
     home.set("COLUMNS", "100");
     insta::assert_snapshot!(about(&home, "login", "codex-accounts doctor"), @"
     wrong  login        3 old is logged out (refresh_token_reused)
-                        $ codex-accounts add
+                        $ codex-accounts add 3
     --- exit 1
     ");
 }
@@ -306,7 +306,7 @@ fn doctor_names_the_store_that_was_named() {
     let command = "unset COLUMNS; codex-accounts --store \"it's here/a b.json\" doctor";
     insta::assert_snapshot!(about(&home, "login", command), @r"
     wrong  login        3 old is logged out (refresh_token_reused)
-                        $ codex-accounts add --store 'it'\''s here/a b.json'
+                        $ codex-accounts add 3 --store 'it'\''s here/a b.json'
     --- exit 1
     ");
     home.sh("chmod 755 \"it's here/a b.json\"");
@@ -407,7 +407,7 @@ fn doctor_tells_of_tokens_that_have_expired() {
     insta::assert_snapshot!(about(&one, "login", "codex-accounts doctor"), @"
     wrong  login        the token of 0 work has expired, and there is none to renew
                         it with
-                        $ codex-accounts add
+                        $ codex-accounts add 0
     --- exit 1
     ");
 }

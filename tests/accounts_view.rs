@@ -17,7 +17,7 @@ fn status(home: &mut Home, columns: u32) -> String {
 fn the_status_view_shows_what_the_width_has_room_for() {
     let mut home = all_states();
     insta::assert_snapshot!(status(&mut home, 120), @"
-         ACCOUNT              PLAN      STATE                               5 H LEFT    RESETS  WEEK LEFT   RESETS     AGE
+         ACCOUNT              PLAN      STATE                               5 H LEFT    RESETS  WEEK LEFT   RESETS     SEEN
     ● 0  work                 plus      ready                               █████░  82% 21:29   ████░░  69% Fri 11:23  3 min
       1  personal             pro       limited until 21:29 (in 2 h 5 min)  ░░░░░░   0% 21:29   ██░░░░  36% Fri 11:23  1 h
       2  maria.schmidt@comp…  business  ready                               █░░░░░  12% 21:29   █░░░░░   5% Fri 11:23  2 d
@@ -25,35 +25,35 @@ fn the_status_view_shows_what_the_width_has_room_for() {
       4  spare                plus      disabled                            -                   -                      -
 
     the next request goes to 0 work; when that is limited, to 2 maria.schmidt@company.example
-    3 old is logged out (refresh_token_reused): codex-accounts add
+    3 old is logged out (refresh_token_reused): codex-accounts add 3
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 80), @"
-         ACCOUNT    PLAN      STATE          5 H LEFT  RESETS  WEEK LEFT RESETS  AGE
-    ● 0  work       plus      ready          ███░  82% 21:29   ███░  69% Fri     3m
-      1  personal   pro       limited 2h 5m  ░░░░   0% 21:29   █░░░  36% Fri     1h
-      2  maria.sc…  business  ready          █░░░  12% 21:29   █░░░   5% Fri     2d
-      3  old        plus      login needed   -                 -                 -
-      4  spare      plus      disabled       -                 -                 -
+         ACCOUNT   PLAN      STATE         5 H LEFT  RESETS  WEEK LEFT RESETS  SEEN
+    ● 0  work      plus      ready         ███░  82% 21:29   ███░  69% Fri     3 min
+      1  personal  pro       back 21:29    ░░░░   0% 21:29   █░░░  36% Fri     1 h
+      2  maria.s…  business  ready         █░░░  12% 21:29   █░░░   5% Fri     2 d
+      3  old       plus      login needed  -                 -                 -
+      4  spare     plus      disabled      -                 -                 -
 
     the next request goes to 0 work; when that is limited, to
       2 maria.schmidt@company.example
-    3 old is logged out (refresh_token_reused): codex-accounts add
+    3 old is logged out (refresh_token_reused): codex-accounts add 3
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 60), @"
-         ACCOUNT           STATE          5 H LEFT     WEEK LEFT
-    ● 0  work              ready            82% 21:29    69% Fri
-      1  personal          limited 2h 5m    ~0% 21:29   ~36% Fri
-      2  maria.schmidt@c…  ready           ~12% 21:29    ~5% Fri
-      3  old               login needed   -            -
-      4  spare             disabled       -            -
+         ACCOUNT            STATE         5 H LEFT     WEEK LEFT
+    ● 0  work               ready           82% 21:29    69% Fri
+      1  personal           back 21:29      ~0% 21:29   ~36% Fri
+      2  maria.schmidt@co…  ready          ~12% 21:29    ~5% Fri
+      3  old                login needed  -            -
+      4  spare              disabled      -            -
 
     the next request goes to 0 work; when that is limited, to
       2 maria.schmidt@company.example
     3 old is logged out (refresh_token_reused):
-      codex-accounts add
-    ~ seen more than an hour ago: codex-usage-fetch
+      codex-accounts add 3
+    ~ seen more than an hour ago: codex-accounts --refresh
     --- exit 0
     ");
 }
@@ -65,31 +65,31 @@ fn the_status_view_of_two_accounts() {
         with("personal", limited(7500)),
     ]);
     insta::assert_snapshot!(status(&mut home, 120), @"
-         ACCOUNT   PLAN  STATE                               5 H LEFT        RESETS  WEEK LEFT       RESETS     AGE
+         ACCOUNT   PLAN  STATE                               5 H LEFT        RESETS  WEEK LEFT       RESETS     SEEN
     ● 0  work      plus  ready                               ████████░░  82% 21:29   ███████░░░  69% Fri 11:23  3 min
       1  personal  plus  limited until 21:29 (in 2 h 5 min)  -                       -                          -
 
     the next request goes to 0 work; 1 personal is back at 21:29 (in 2 h 5 min)
-    no figures of 1 personal yet: codex-usage-fetch
+    no figures of 1 personal yet: codex-accounts --refresh
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 80), @"
-         ACCOUNT   PLAN  STATE          5 H LEFT  RESETS  WEEK LEFT RESETS     AGE
-    ● 0  work      plus  ready          ███░  82% 21:29   ███░  69% Fri 11:23  3m
-      1  personal  plus  limited 2h 5m  -                 -                    -
+         ACCOUNT   PLAN  STATE       5 H LEFT  RESETS  WEEK LEFT RESETS     SEEN
+    ● 0  work      plus  ready       ███░  82% 21:29   ███░  69% Fri 11:23  3 min
+      1  personal  plus  back 21:29  -                 -                    -
 
     the next request goes to 0 work; 1 personal is back at 21:29 (in 2 h 5 min)
-    no figures of 1 personal yet: codex-usage-fetch
+    no figures of 1 personal yet: codex-accounts --refresh
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 60), @"
-         ACCOUNT   STATE          5 H LEFT     WEEK LEFT
-    ● 0  work      ready            82% 21:29    69% Fri
-      1  personal  limited 2h 5m  -            -
+         ACCOUNT   STATE       5 H LEFT     WEEK LEFT
+    ● 0  work      ready         82% 21:29    69% Fri
+      1  personal  back 21:29  -            -
 
     the next request goes to 0 work; 1 personal is back at
       21:29 (in 2 h 5 min)
-    no figures of 1 personal yet: codex-usage-fetch
+    no figures of 1 personal yet: codex-accounts --refresh
     --- exit 0
     ");
 }
@@ -120,7 +120,7 @@ fn limits_of_all_days() -> Home {
 fn limits_that_end_on_another_day_push_nothing_out() {
     let mut home = limits_of_all_days();
     insta::assert_snapshot!(status(&mut home, 120), @"
-         ACCOUNT               PLAN          STATE                       5 H LEFT    RESETS  WEEK LEFT   RESETS        AGE
+         ACCOUNT               PLAN          STATE                       5 H LEFT    RESETS  WEEK LEFT   RESETS        SEEN
     ● 0  today                 plus          limited until 21:29         ░░░░░░   0% 00:01   █░░░░░   1% 21:29         8 min
       1  tonight               business      limited until 00:01         ░░░░░░   0% 00:01   █░░░░░   1% 00:01         8 min
       2  会社のアカウント      pro           limited until Fri 06:44     ░░░░░░   0% 00:01   █░░░░░   1% Fri 06:44     8 min
@@ -130,21 +130,21 @@ fn limits_that_end_on_another_day_push_nothing_out() {
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 80), @"
-         ACCOUNT   PLAN      STATE           5 H LEFT  RESETS  WEEK LEFT RESETS  AGE
-    ● 0  today     plus      limited 2h 5m   ░░░░   0% 00:01   █░░░   1% 21:29   8m
-      1  tonight   business  limited 4h 37m  ░░░░   0% 00:01   █░░░   1% 00:01   8m
-      2  会社の…   pro       limited 3d 12h  ░░░░   0% 00:01   █░░░   1% Fri     8m
-      3  maria.s…  self_se…  limited 6d 23h  ░░░░   0% 00:01   █░░░   1% 11 May  8m
+         ACCOUNT    PLAN      STATE        5 H LEFT  RESETS  WEEK LEFT RESETS  SEEN
+    ● 0  today      plus      back 21:29   ░░░░   0% 00:01   █░░░   1% 21:29   8 min
+      1  tonight    business  back 00:01   ░░░░   0% 00:01   █░░░   1% 00:01   8 min
+      2  会社のア…  pro       back Fri     ░░░░   0% 00:01   █░░░   1% Fri     8 min
+      3  maria.sc…  self_se…  back 11 May  ░░░░   0% 00:01   █░░░   1% 11 May  8 min
 
     every account is limited; 0 today is back first, at 21:29 (in 2 h 5 min)
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 60), @"
-         ACCOUNT       STATE           5 H LEFT     WEEK LEFT
-    ● 0  today         limited 2h 5m      0% 00:01     1% 21:29
-      1  tonight       limited 4h 37m     0% 00:01     1% 00:01
-      2  会社のアカ…   limited 3d 12h     0% 00:01     1% Fri
-      3  maria.schmi…  limited 6d 23h     0% 00:01     1% 11 May
+         ACCOUNT          STATE        5 H LEFT     WEEK LEFT
+    ● 0  today            back 21:29      0% 00:01     1% 21:29
+      1  tonight          back 00:01      0% 00:01     1% 00:01
+      2  会社のアカウン…  back Fri        0% 00:01     1% Fri
+      3  maria.schmidt-…  back 11 May     0% 00:01     1% 11 May
 
     every account is limited; 0 today is back first, at 21:29
       (in 2 h 5 min)
@@ -180,14 +180,14 @@ fn accounts_of_one_email_are_told_apart() {
         email("seat-2", "business"),
     ]);
     insta::assert_snapshot!(status(&mut home, 80), @"
-         ACCOUNT            PLAN      STATE  5 H LEFT  RESETS  WEEK LEFT RESETS  AGE
-    ● 0  me@example.com     plus      ready  -                 -                 -
-      1  me@example… …at-1  business  ready  -                 -                 -
-      2  me@example… …at-2  business  ready  -                 -                 -
+         ACCOUNT           PLAN      STATE  5 H LEFT  RESETS  WEEK LEFT RESETS  SEEN
+    ● 0  me@example.com    plus      ready  -                 -                 -
+      1  me@exampl… …at-1  business  ready  -                 -                 -
+      2  me@exampl… …at-2  business  ready  -                 -                 -
 
     the next request goes to 0 me@example.com; when that is limited, to
       1 me@example.com
-    no figures of 3 accounts yet: codex-usage-fetch
+    no figures of 3 accounts yet: codex-accounts --refresh
     --- exit 0
     ");
     insta::assert_snapshot!(status(&mut home, 60), @"
@@ -198,7 +198,7 @@ fn accounts_of_one_email_are_told_apart() {
 
     the next request goes to 0 me@example.com; when that is
       limited, to 1 me@example.com
-    no figures of 3 accounts yet: codex-usage-fetch
+    no figures of 3 accounts yet: codex-accounts --refresh
     --- exit 0
     ");
     insta::assert_snapshot!(home.sh("codex-accounts list"), @"
@@ -227,7 +227,7 @@ fn eighty_columns_have_all_of_every_account() {
         for columns in 80..=130 {
             let shown = status(&mut home, columns);
             let head = shown.lines().next().expect("a head");
-            for name in ["ACCOUNT", "PLAN", "STATE", "5 H LEFT", "WEEK LEFT", "AGE"] {
+            for name in ["ACCOUNT", "PLAN", "STATE", "5 H LEFT", "WEEK LEFT", "SEEN"] {
                 assert!(head.contains(name), "{columns}: {name}\n{shown}");
             }
             assert_eq!(head.matches("RESETS").count(), 2, "{columns}:\n{shown}");
@@ -257,7 +257,8 @@ fn stale_figures_are_marked_where_their_age_is_not_shown() {
 
     the next request goes to 0 fresh; when that is
       limited, to 1 stale
-    ~ seen more than an hour ago: codex-usage-fetch
+    ~ seen more than an hour ago:
+      codex-accounts --refresh
     --- exit 0
     ");
 }
@@ -276,7 +277,7 @@ fn windows_of_other_lengths_are_shown() {
         with("fast", windows(&[(60, 90.0), (300, 10.0), (10_080, 50.0)])),
     ]);
     insta::assert_snapshot!(status(&mut odd, 80), @"
-         ACCOUNT  PLAN  STATE  SHORT LEFT      RESETS  LONG LEFT       RESETS  AGE
+         ACCOUNT  PLAN  STATE  SHORT LEFT      RESETS  LONG LEFT       RESETS  SEEN
     ● 0  free     plus  ready  -                       ████████░░  80% 21:54   1 min
       1  short    plus  ready  ███████░░░  70% 21:54   ██████░░░░  60% 21:54   1 min
       2  fast     plus  ready  █░░░░░░░░░  10% 21:54   █████░░░░░  50% 21:54   1 min
@@ -288,7 +289,7 @@ fn windows_of_other_lengths_are_shown() {
     ");
     let mut monthly = home([with("free", windows(&[(43_200, 20.0)]))]);
     insta::assert_snapshot!(status(&mut monthly, 80), @"
-         ACCOUNT  PLAN  STATE  5 H LEFT        RESETS  30 D LEFT       RESETS  AGE
+         ACCOUNT  PLAN  STATE  5 H LEFT        RESETS  30 D LEFT       RESETS  SEEN
     ● 0  free     plus  ready  -                       ████████░░  80% 21:54   1 min
     --- exit 0
     ");
@@ -299,16 +300,16 @@ fn the_status_view_without_unicode() {
     let mut home = all_states();
     home.set("LC_ALL", "C");
     insta::assert_snapshot!(home.sh("codex-accounts"), @"
-         ACCOUNT    PLAN      STATE          5 H LEFT  RESETS  WEEK LEFT RESETS  AGE
-    * 0  work       plus      ready          ###.  82% 21:29   ###.  69% Fri     3m
-      1  personal   pro       limited 2h 5m  ....   0% 21:29   #...  36% Fri     1h
-      2  maria.sc~  business  ready          #...  12% 21:29   #...   5% Fri     2d
-      3  old        plus      login needed   -                 -                 -
-      4  spare      plus      disabled       -                 -                 -
+         ACCOUNT   PLAN      STATE         5 H LEFT  RESETS  WEEK LEFT RESETS  SEEN
+    * 0  work      plus      ready         ###.  82% 21:29   ###.  69% Fri     3 min
+      1  personal  pro       back 21:29    ....   0% 21:29   #...  36% Fri     1 h
+      2  maria.s~  business  ready         #...  12% 21:29   #...   5% Fri     2 d
+      3  old       plus      login needed  -                 -                 -
+      4  spare     plus      disabled      -                 -                 -
 
     the next request goes to 0 work; when that is limited, to
       2 maria.schmidt@company.example
-    3 old is logged out (refresh_token_reused): codex-accounts add
+    3 old is logged out (refresh_token_reused): codex-accounts add 3
     --- exit 0
     ");
     assert!(home.sh("codex-accounts").stdout.is_ascii());
@@ -322,7 +323,7 @@ fn the_status_view_in_colour() {
         home.sh("codex-accounts --color always | sed 's/\\x1b/^/g'")
     };
     insta::assert_snapshot!(coloured("120"), @"
-    ^[2m     ACCOUNT^[0m              ^[2mPLAN^[0m      ^[2mSTATE^[0m                               ^[2m5 H LEFT    RESETS^[0m  ^[2mWEEK LEFT   RESETS^[0m     ^[2mAGE^[0m
+    ^[2m     ACCOUNT^[0m              ^[2mPLAN^[0m      ^[2mSTATE^[0m                               ^[2m5 H LEFT    RESETS^[0m  ^[2mWEEK LEFT   RESETS^[0m     ^[2mSEEN^[0m
     ^[32m●^[0m^[2m 0  ^[0m^[1mwork^[0m                 plus      ^[32mready^[0m                               ^[32m█████^[0m^[2m░^[0m  82% ^[2m21:29^[0m   ^[32m████^[0m^[2m░░^[0m  69% ^[2mFri 11:23^[0m  ^[2m3 min^[0m
      ^[2m 1  ^[0mpersonal             pro       ^[33mlimited until 21:29^[0m (in 2 h 5 min)  ^[2m░░░░░░^[0m   0% ^[2m21:29^[0m   ^[32m██^[0m^[2m░░░░^[0m  36% ^[2mFri 11:23^[0m  ^[2m1 h^[0m
      ^[2m 2  ^[0mmaria.schmidt@comp…  business  ^[32mready^[0m                               ^[33m█^[0m^[2m░░░░░^[0m  12% ^[2m21:29^[0m   ^[31m█^[0m^[2m░░░░░^[0m   5% ^[2mFri 11:23^[0m  ^[2m2 d^[0m
@@ -330,35 +331,35 @@ fn the_status_view_in_colour() {
      ^[2m 4  ^[0mspare                plus      ^[2mdisabled^[0m                            ^[2m-^[0m                   ^[2m-^[0m                      ^[2m-^[0m
 
     the next request goes to 0 work; when that is limited, to 2 maria.schmidt@company.example
-    3 old is logged out (refresh_token_reused): codex-accounts add
+    3 old is logged out (refresh_token_reused): codex-accounts add 3
     --- exit 0
     ");
     insta::assert_snapshot!(coloured("80"), @"
-    ^[2m     ACCOUNT^[0m    ^[2mPLAN^[0m      ^[2mSTATE^[0m          ^[2m5 H LEFT  RESETS^[0m  ^[2mWEEK LEFT RESETS^[0m  ^[2mAGE^[0m
-    ^[32m●^[0m^[2m 0  ^[0m^[1mwork^[0m       plus      ^[32mready^[0m          ^[32m███^[0m^[2m░^[0m  82% ^[2m21:29^[0m   ^[32m███^[0m^[2m░^[0m  69% ^[2mFri^[0m     ^[2m3m^[0m
-     ^[2m 1  ^[0mpersonal   pro       ^[33mlimited 2h 5m^[0m  ^[2m░░░░^[0m   0% ^[2m21:29^[0m   ^[32m█^[0m^[2m░░░^[0m  36% ^[2mFri^[0m     ^[2m1h^[0m
-     ^[2m 2  ^[0mmaria.sc…  business  ^[32mready^[0m          ^[33m█^[0m^[2m░░░^[0m  12% ^[2m21:29^[0m   ^[31m█^[0m^[2m░░░^[0m   5% ^[2mFri^[0m     ^[2m2d^[0m
-     ^[2m 3  ^[0mold        plus      ^[31mlogin needed^[0m   ^[2m-^[0m                 ^[2m-^[0m                 ^[2m-^[0m
-     ^[2m 4  ^[0mspare      plus      ^[2mdisabled^[0m       ^[2m-^[0m                 ^[2m-^[0m                 ^[2m-^[0m
+    ^[2m     ACCOUNT^[0m   ^[2mPLAN^[0m      ^[2mSTATE^[0m         ^[2m5 H LEFT  RESETS^[0m  ^[2mWEEK LEFT RESETS^[0m  ^[2mSEEN^[0m
+    ^[32m●^[0m^[2m 0  ^[0m^[1mwork^[0m      plus      ^[32mready^[0m         ^[32m███^[0m^[2m░^[0m  82% ^[2m21:29^[0m   ^[32m███^[0m^[2m░^[0m  69% ^[2mFri^[0m     ^[2m3 min^[0m
+     ^[2m 1  ^[0mpersonal  pro       ^[33mback 21:29^[0m    ^[2m░░░░^[0m   0% ^[2m21:29^[0m   ^[32m█^[0m^[2m░░░^[0m  36% ^[2mFri^[0m     ^[2m1 h^[0m
+     ^[2m 2  ^[0mmaria.s…  business  ^[32mready^[0m         ^[33m█^[0m^[2m░░░^[0m  12% ^[2m21:29^[0m   ^[31m█^[0m^[2m░░░^[0m   5% ^[2mFri^[0m     ^[2m2 d^[0m
+     ^[2m 3  ^[0mold       plus      ^[31mlogin needed^[0m  ^[2m-^[0m                 ^[2m-^[0m                 ^[2m-^[0m
+     ^[2m 4  ^[0mspare     plus      ^[2mdisabled^[0m      ^[2m-^[0m                 ^[2m-^[0m                 ^[2m-^[0m
 
     the next request goes to 0 work; when that is limited, to
       2 maria.schmidt@company.example
-    3 old is logged out (refresh_token_reused): codex-accounts add
+    3 old is logged out (refresh_token_reused): codex-accounts add 3
     --- exit 0
     ");
     insta::assert_snapshot!(coloured("60"), @"
-    ^[2m     ACCOUNT^[0m           ^[2mSTATE^[0m          ^[2m5 H LEFT^[0m     ^[2mWEEK LEFT^[0m
-    ^[32m●^[0m^[2m 0  ^[0m^[1mwork^[0m              ^[32mready^[0m            82% ^[2m21:29^[0m    69% ^[2mFri^[0m
-     ^[2m 1  ^[0mpersonal          ^[33mlimited 2h 5m^[0m  ^[31m  ~0%^[0m ^[2m21:29^[0m   ~36% ^[2mFri^[0m
-     ^[2m 2  ^[0mmaria.schmidt@c…  ^[32mready^[0m          ^[33m ~12%^[0m ^[2m21:29^[0m  ^[31m  ~5%^[0m ^[2mFri^[0m
-     ^[2m 3  ^[0mold               ^[31mlogin needed^[0m   ^[2m-^[0m            ^[2m-^[0m
-     ^[2m 4  ^[0mspare             ^[2mdisabled^[0m       ^[2m-^[0m            ^[2m-^[0m
+    ^[2m     ACCOUNT^[0m            ^[2mSTATE^[0m         ^[2m5 H LEFT^[0m     ^[2mWEEK LEFT^[0m
+    ^[32m●^[0m^[2m 0  ^[0m^[1mwork^[0m               ^[32mready^[0m           82% ^[2m21:29^[0m    69% ^[2mFri^[0m
+     ^[2m 1  ^[0mpersonal           ^[33mback 21:29^[0m    ^[31m  ~0%^[0m ^[2m21:29^[0m   ~36% ^[2mFri^[0m
+     ^[2m 2  ^[0mmaria.schmidt@co…  ^[32mready^[0m         ^[33m ~12%^[0m ^[2m21:29^[0m  ^[31m  ~5%^[0m ^[2mFri^[0m
+     ^[2m 3  ^[0mold                ^[31mlogin needed^[0m  ^[2m-^[0m            ^[2m-^[0m
+     ^[2m 4  ^[0mspare              ^[2mdisabled^[0m      ^[2m-^[0m            ^[2m-^[0m
 
     the next request goes to 0 work; when that is limited, to
       2 maria.schmidt@company.example
     3 old is logged out (refresh_token_reused):
-      codex-accounts add
-    ^[2m~ seen more than an hour ago: codex-usage-fetch^[0m
+      codex-accounts add 3
+    ^[2m~ seen more than an hour ago: codex-accounts --refresh^[0m
     --- exit 0
     ");
 }
@@ -422,13 +423,13 @@ fn a_limit_of_one_model_family_is_told_below() {
     one["limits"] =
         json!({"codex_bengalfox": {"until": after(3600), "models": ["gpt-5.3-codex-spark"]}});
     insta::assert_snapshot!(home([one, account("personal")]).sh("codex-accounts"), @"
-         ACCOUNT   PLAN  STATE  5 H LEFT        RESETS  WEEK LEFT       RESETS  AGE
+         ACCOUNT   PLAN  STATE  5 H LEFT        RESETS  WEEK LEFT       RESETS  SEEN
     ● 0  work      plus  ready  -                       -                       -
       1  personal  plus  ready  -                       -                       -
 
     the next request goes to 0 work; when that is limited, to 1 personal
     0 work is limited until 20:24 for gpt-5.3-codex-spark
-    no figures of 2 accounts yet: codex-usage-fetch
+    no figures of 2 accounts yet: codex-accounts --refresh
     --- exit 0
     ");
 }
@@ -437,26 +438,26 @@ fn a_limit_of_one_model_family_is_told_below() {
 fn whose_turn_it_is_when_nobody_can() {
     let all_limited = home([with("work", limited(90_000)), with("personal", limited(90))]);
     insta::assert_snapshot!(all_limited.sh("codex-accounts"), @"
-         ACCOUNT   PLAN  STATE          5 H LEFT    RESETS  WEEK LEFT   RESETS  AGE
-    ● 0  work      plus  limited 1d 1h  -                   -                   -
-      1  personal  plus  limited 2m     -                   -                   -
+         ACCOUNT   PLAN  STATE       5 H LEFT    RESETS  WEEK LEFT   RESETS  SEEN
+    ● 0  work      plus  back Tue    -                   -                   -
+      1  personal  plus  back 19:26  -                   -                   -
 
     every account is limited; 1 personal is back first, at 19:26 (in 2 min)
-    no figures of 2 accounts yet: codex-usage-fetch
+    no figures of 2 accounts yet: codex-accounts --refresh
     --- exit 0
     ");
     let dead = json!({"loginRequired": {"code": "refresh_token_expired", "at": 1}});
     insta::assert_snapshot!(home([with("work", dead)]).sh("codex-accounts"), @"
-         ACCOUNT  PLAN  STATE         5 H LEFT    RESETS  WEEK LEFT   RESETS  AGE
+         ACCOUNT  PLAN  STATE         5 H LEFT    RESETS  WEEK LEFT   RESETS  SEEN
     ● 0  work     plus  login needed  -                   -                   -
 
     no account can be used without a new login
-    0 work is logged out (refresh_token_expired): codex-accounts add
+    0 work is logged out (refresh_token_expired): codex-accounts add 0
     --- exit 0
     ");
     let off = json!({"enabled": false});
     insta::assert_snapshot!(home([with("work", off)]).sh("codex-accounts"), @"
-         ACCOUNT  PLAN  STATE     5 H LEFT    RESETS  WEEK LEFT   RESETS  AGE
+         ACCOUNT  PLAN  STATE     5 H LEFT    RESETS  WEEK LEFT   RESETS  SEEN
     ● 0  work     plus  disabled  -                   -                   -
 
     no account is enabled: codex-accounts enable 0
@@ -494,10 +495,10 @@ fn a_login_of_opencode_is_shown_and_no_store_appears() {
         json!({"openai": {"type": "oauth", "refresh": "CANARY|acc", "access": "", "expires": 0}});
     home.write(".local/share/opencode/auth.json", auth.to_string());
     insta::assert_snapshot!(home.sh("codex-accounts"), @"
-         ACCOUNT  PLAN  STATE  5 H LEFT        RESETS  WEEK LEFT       RESETS  AGE
+         ACCOUNT  PLAN  STATE  5 H LEFT        RESETS  WEEK LEFT       RESETS  SEEN
     ● 0  acc      -     ready  -                       -                       -
 
-    no figures of 0 acc yet: codex-usage-fetch
+    no figures of 0 acc yet: codex-accounts --refresh
     --- exit 0
     ");
     assert!(!home.store_path().exists());

@@ -59,6 +59,15 @@ impl Drawn {
         }
     }
 
+    /// The last drawing that is whole; what came after it stays. Several may have come at once.
+    fn take_last(&mut self) -> String {
+        let end = self.text.rfind(WHOLE).expect("a whole one") + WHOLE.len();
+        let rest = self.text.split_off(end);
+        let whole = std::mem::replace(&mut self.text, rest);
+        let last = whole.rsplit("\x1b[H").next();
+        last.expect("one at least").to_owned()
+    }
+
     /// Types something.
     fn type_keys(&mut self, keys: &[u8]) {
         let stdin = self.child.stdin.as_mut().expect("stdin is a pipe");
@@ -117,6 +126,41 @@ fn whatever_ends_watch_leaves_the_terminal_clean() {
 }
 
 #[test]
+fn keys_use_and_turn_accounts_and_ask_for_figures() {
+    let home = Home::new();
+    let command = "codex-rehearse -q --usage one=43,35 -- env TERM=xterm COLUMNS=80 \
+                   codex-accounts --watch";
+    let mut drawn = Drawn::by(&home, command);
+    drawn.wait_for("q ends");
+    for (keys, said) in [
+        ("1", "1 two is the active account"),
+        ("e", "enable or disable which one? 0-9"),
+        ("1", "1 two is disabled; 0 one is the active account"),
+        ("e1", "1 two is enabled"),
+        ("7", "no account is called '7'"),
+        ("r", "57%"),
+    ] {
+        drawn.text.clear();
+        drawn.type_keys(keys.as_bytes());
+        drawn.wait_for(said);
+    }
+    let (drawn, code) = drawn.end_by(b"q");
+    assert_eq!(code, Some(0), "{drawn:?}");
+    assert_clean(&drawn);
+}
+
+#[test]
+fn watch_asks_for_figures_where_that_is_wished() {
+    let home = Home::new();
+    let command = "codex-rehearse -q --usage one=43,35 -- env TERM=xterm COLUMNS=80 \
+                   codex-accounts --watch --refresh";
+    let mut drawn = Drawn::by(&home, command);
+    drawn.wait_for("57%");
+    let (drawn, code) = drawn.end_by(b"q");
+    assert_eq!(code, Some(0), "{drawn:?}");
+}
+
+#[test]
 fn watch_goes_on_where_it_was_stopped() {
     let mut home = two();
     home.set("TERM", "xterm");
@@ -155,11 +199,10 @@ fn watch_follows_the_size_of_the_terminal() {
     let mut lines = Vec::new();
     for _ in 0..4 {
         drawn.wait_for(WHOLE);
-        lines = plain(&drawn.text);
+        lines = plain(&drawn.take_last());
         if fits(&lines) {
             break;
         }
-        drawn.text.clear();
     }
     assert!(fits(&lines), "{lines:?}");
     assert!(lines[1].contains("work"), "{lines:?}");

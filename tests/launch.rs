@@ -427,7 +427,7 @@ fn who_logs_in_at_the_first_run_gets_the_program_then() {
     // The issuer sends a login back to a port that may be another test's.
     network::alone(|| {
         let (home, _pretend) = stranger(Script::with_accounts(1));
-        // Yes, log in; no, not another one.
+        // Yes, log in; no, not another one. What comes too early is no code.
         let shown = first_run(&home, "\\nn\\n");
         let asked = shown
             .stdout

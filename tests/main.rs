@@ -9,6 +9,8 @@
 mod accounts;
 mod accounts_doctor;
 mod accounts_policy;
+mod accounts_refresh;
+mod accounts_requests;
 mod accounts_view;
 mod accounts_watch;
 #[cfg(target_os = "linux")]

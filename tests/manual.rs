@@ -158,13 +158,27 @@ fn the_long_help_has_the_flags_of_the_page_and_says_more_than_the_short_one() {
 }
 
 /// The commands whose long help explains input, output, exit status and use.
-const EXPLAINED: [&str; 5] = [
+const EXPLAINED: [&str; 7] = [
     "codex-account-pick",
     "codex-ratelimit-mark",
     "codex-session-strip",
     "codex-token-decode",
     "codex-token-encode",
+    "codex-token-refresh",
+    "codex-usage-fetch",
 ];
+
+#[test]
+fn every_long_help_tells_of_output_exit_status_and_use() {
+    for name in commands() {
+        let help = Help::of(&name, None, "--help");
+        for part in ["Output:", "Exit status:", "Examples:"] {
+            assert_ne!(help.under(part).count(), 0, "{name}: {part}");
+        }
+        let strategies = help.under("Strategies:").next();
+        assert!(strategies.is_none_or(|it| it.starts_with("sticky  ")));
+    }
+}
 
 #[test]
 fn the_long_help_and_the_page_have_the_same_exit_status() {

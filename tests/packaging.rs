@@ -66,6 +66,9 @@ fn expected(zsh: &str, suffix: &str) -> BTreeSet<String> {
         all.insert(format!("share/bash-completion/completions/{command}"));
         all.insert(format!("share/fish/vendor_completions.d/{command}.fish"));
     }
+    for unit in files(&root().join("units")) {
+        all.insert(format!("lib/systemd/user/{unit}"));
+    }
     for page in files(&root().join("man")) {
         let section = page.rsplit('.').next().expect("a section");
         all.insert(format!("share/man/man{section}/{page}{suffix}"));
@@ -158,8 +161,36 @@ fn make_installs_everything_and_takes_it_away() {
     let usr = Path::new(place).join("usr");
     assert_eq!(files(&usr), expected("site-functions", ""));
     assert_page_is_shown(&usr.join("share"));
+    let service = fs::read_to_string(usr.join("lib/systemd/user/codex-proxy.service")).unwrap();
+    assert!(
+        service.contains("ExecStart=/usr/bin/codex-proxy "),
+        "{service}"
+    );
     make("uninstall");
     assert_eq!(files(Path::new(place)), BTreeSet::new());
+}
+
+/// What a person gets who sets it up by hand is what `codex-accounts setup` writes, but for what is
+/// said of it and the places of files.
+#[test]
+fn the_units_are_those_of_setup() {
+    let home = Home::new();
+    let shown = home.sh("codex-rehearse -q -- codex-accounts setup codex");
+    for name in ["socket", "service"] {
+        let unit = fs::read_to_string(root().join(format!("units/codex-proxy.{name}"))).unwrap();
+        let settings = unit
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains('='));
+        for setting in settings {
+            let (key, _) = setting.split_once('=').expect("a setting");
+            let is_known = match key {
+                "Documentation" | "ConditionPathExists" => true,
+                "ExecStart" => shown.stdout.contains("ExecStart="),
+                _ => shown.stdout.contains(setting),
+            };
+            assert!(is_known, "{setting}\n{shown}");
+        }
+    }
 }
 
 #[test]
@@ -204,6 +235,7 @@ fn a_debian_package_holds_everything() {
     share/doc/codex-accounts/README.md
     share/doc/codex-accounts/changelog.Debian.gz
     share/doc/codex-accounts/copyright
+    share/doc/codex-accounts/docs/codex.svg
     share/doc/codex-accounts/docs/demonstration.svg
     share/doc/codex-accounts/docs/status.svg
     share/doc/codex-accounts/docs/strategies.svg

@@ -27,7 +27,15 @@ const PICTURES: [(&str, &str, &str); 2] = [
 ];
 
 /// What is not run here, since it builds or is for root, and the test of packaging that shows it.
-const ELSEWHERE: [(&str, &str); 19] = [
+const ELSEWHERE: [(&str, &str); 21] = [
+    (
+        "codex-accounts --watch",
+        "watch_redraws_in_place_and_leaves_the_terminal_clean",
+    ),
+    (
+        "codex-accounts --proxy ssh://me@build.example --key-file key",
+        "the_accounts_of_a_relay_can_be_looked_at_from_elsewhere",
+    ),
     (
         "codex-accounts setup",
         "setup_shows_each_change_and_undo_brings_back_the_very_bytes",
@@ -143,6 +151,8 @@ fn every_command_runs() {
 fn what_is_run_elsewhere_is_run_there() {
     let there = [
         include_str!("packaging.rs"),
+        include_str!("accounts_refresh.rs"),
+        include_str!("accounts_watch.rs"),
         include_str!("setup.rs"),
         include_str!("launch_narrowed.rs"),
     ]
@@ -190,7 +200,9 @@ fn every_picture_is_shown() {
     for (file, ..) in PICTURES {
         assert!(README.contains(&format!("]({file})")), "{file}");
     }
-    assert!(README.contains("](docs/strategies.svg)"));
+    for file in ["docs/strategies.svg", "docs/codex.svg"] {
+        assert!(README.contains(&format!("]({file})")), "{file}");
+    }
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn a_limited_account_is_passed_over() {
     insta::assert_snapshot!(rehearse(&Home::new(), options, &format!("{ASK}; codex-account-pick")), @"
     --- stderr
     codex-account-pick: error: every account is limited; account 1 'two' comes back first, at 2026-05-04T20:24:56Z
-    hint: that is in 3600 s; --wait waits for it
+    hint: that is in 1 h; --wait waits for it
     codex-rehearse: one: 1 request: 429
     codex-rehearse: two: 1 request: 429
     --- exit 75
@@ -410,16 +410,18 @@ fn the_demonstration_shows_the_main_job() {
     insta::assert_snapshot!(before, @"
     A rehearsal with pretend accounts: nothing leaves this machine.
 
-    $ codex-accounts add --label one
+    $ codex-accounts add one
     codex-accounts: logged in as one, account 0
-    $ codex-accounts add --label two
+    $ codex-accounts add two
     codex-accounts: logged in as two, account 1
 
     $ codex-launch agent
-    request 1  one      429 Too Many Requests
+    request 1  one      200 OK
+               the agent is told: answered by one@example.com
+    request 2  one      429 Too Many Requests
                two      200 OK
                the agent is told: answered by two@example.com
-    request 2  two      200 OK
+    request 3  two      200 OK
                the agent is told: answered by two@example.com
     ");
     // The rest is the real view, at the time of the test.
@@ -427,7 +429,7 @@ fn the_demonstration_shows_the_main_job() {
         let row = accounts.lines().find(|line| line.contains(label));
         row.unwrap_or_default().to_owned()
     };
-    assert!(view(" one ").contains("limited 3h 52m"), "{shown}");
+    assert!(view(" one ").contains("back 23:16"), "{shown}");
     assert!(accounts.contains("one is back at 23:16"), "{shown}");
     assert!(view(" two ").contains("ready"), "{shown}");
     assert!(
@@ -448,6 +450,8 @@ fn the_demonstration_ignored_a_dead_login() {
                the agent is told: answered by two@example.com
     request 2  two      200 OK
                the agent is told: answered by two@example.com
+    request 3  two      200 OK
+               the agent is told: answered by two@example.com
 
     --- exit 0
     ");
@@ -466,6 +470,8 @@ fn the_demonstration_plays_what_was_asked_for() {
                three    200 OK
                the agent is told: answered by three@example.com
     request 2  three    200 OK
+               the agent is told: answered by three@example.com
+    request 3  three    200 OK
                the agent is told: answered by three@example.com
 
     --- exit 0

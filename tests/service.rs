@@ -72,6 +72,7 @@ fn only_loopback_is_listened_on() {
         insta::allow_duplicates!(insta::assert_snapshot!(shown, @r"
         --- stderr
         codex-proxy: error: --listen takes a loopback address, like 127.0.0.1:8080
+        hint: from another machine: ssh -N -L 8080:127.0.0.1:8080 HOST
         --- exit 2
         "));
     }
@@ -308,6 +309,29 @@ fn a_listener_that_was_passed_on_is_served() {
     assert_eq!(heard(&manager), "STOPPING=1");
     assert_eq!(service.end(), (Some(0), String::new()));
     drop(pretend);
+}
+
+#[test]
+fn a_service_without_accounts_says_so_to_whoever_asks() {
+    let mut home = Home::new();
+    home.write("key", KEY);
+    let (_folder, manager) = manager(&mut home);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let service = Service::start(&home, &listener, &["--key-file", "key"]);
+    assert_eq!(heard(&manager), "READY=1");
+    drop(listener);
+    let shown = home.sh(&format!(
+        "curl -sS -H 'Authorization: Bearer {KEY}' -d '{{}}' http://{address}/codex/responses"
+    ));
+    assert!(
+        shown
+            .stdout
+            .contains("There is no account. Log in with: codex-accounts add"),
+        "{shown}"
+    );
+    kill(Pid::from_raw(service.0.id().cast_signed()), Signal::SIGTERM).expect("a signal");
+    assert_eq!(service.end(), (Some(0), String::new()));
 }
 
 #[test]

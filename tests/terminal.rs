@@ -3,14 +3,19 @@
 //! is the client's alone.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use codex_accounts::rehearse::{Script, Style};
 
 use super::support::Home;
 use super::support::asked::asked;
+use super::support::picture;
 use super::support::pretend::Servers;
 use super::support::tmux::Terminal;
+
+/// How wide the screen is before it changes.
+const COLUMNS: u16 = 100;
 
 /// A client that has the screen to itself.
 struct Client {
@@ -18,6 +23,8 @@ struct Client {
     command: &'static str,
     /// What goes on with its session, up to the name of that.
     resume: &'static str,
+    /// The picture of its screen in README, behind the rotation.
+    picture: Option<&'static str>,
     /// What it shows when it can be asked something for the first time.
     ready: &'static str,
 }
@@ -25,12 +32,14 @@ struct Client {
 const OPENCODE: Client = Client {
     command: "codex-launch opencode -m openai/gpt-5.5",
     resume: "codex-launch opencode --session ses_",
+    picture: None,
     ready: "Ask anything",
 };
 
 const CODEX: Client = Client {
     command: "codex-launch codex -m gpt-5.5",
     resume: "codex-launch codex resume 0",
+    picture: Some("docs/codex.svg"),
     ready: "Ask Codex to do anything",
 };
 
@@ -64,7 +73,7 @@ fn setting() -> (Home, Servers) {
 /// the line that tells of it when the client is gone.
 fn converse(client: &Client) {
     let (home, pretend) = setting();
-    let terminal = home.terminal(100, 30);
+    let terminal = home.terminal(COLUMNS, 30);
     terminal.enter("stty -g >before");
     terminal.wait_for_shell();
 
@@ -79,6 +88,9 @@ fn converse(client: &Client) {
     terminal.enter("and who is there now");
     terminal.wait_for("answered by two@example.com");
     assert_nothing_was_noticed(&terminal);
+    if let Some(picture) = client.picture {
+        keep(picture, client.command, &terminal);
+    }
     let limited = asked(&pretend);
     assert!(limited.ends_with(&[1]), "{limited:?}");
 
@@ -125,6 +137,29 @@ fn converse(client: &Client) {
     let later = &asked(&pretend)[limited.len()..];
     assert!(later.iter().all(|account| *account == 1), "{later:?}");
     assert_eq!(home.store()["activeIndex"], 1);
+}
+
+/// Draws what is on the screen, where `tests/draw` wants that. No two runs look the same to the
+/// letter, so that of the picture that is kept only the words are compared that must be in it.
+fn keep(picture: &str, command: &str, terminal: &Terminal<'_>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(picture);
+    if std::env::var_os("DRAW").is_some() {
+        let label = format!("The screen of {command}: both questions are answered");
+        let drawn = picture::screen(&label, &terminal.coloured_screen(), COLUMNS);
+        fs::write(&path, drawn).expect("a picture");
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    for words in [
+        "who are you",
+        "answered by one@example.com",
+        "and who is there now",
+        "answered by two@example.com",
+    ] {
+        assert!(
+            kept.contains(words),
+            "{picture} has no {words:?}: run tests/draw"
+        );
+    }
 }
 
 /// No word of ours is or was on the screen, nor what the clients say of a limit.

@@ -72,14 +72,25 @@ const fn named<C: super::Command>() -> Named {
 /// The command, whose every `ACCOUNT` knows the accounts, and every `STRATEGY` the strategies.
 fn with_values<C: super::Command>() -> clap::Command {
     let command = C::command().mut_args(with_known);
-    command.mut_subcommands(|subcommand| subcommand.mut_args(with_known))
+    command.mut_subcommands(|subcommand| documented(subcommand).mut_args(with_known))
+}
+
+/// The subcommand under its own name only; under another one where that has been typed.
+fn documented(subcommand: clap::Command) -> clap::Command {
+    let mut names = subcommand.get_all_aliases();
+    if names.any(|name| std::env::args_os().any(|word| word == name)) {
+        drop(names);
+        return subcommand;
+    }
+    drop(names);
+    subcommand.visible_alias(None)
 }
 
 fn with_known(arg: Arg) -> Arg {
     match arg.get_value_names() {
         Some([name]) if name == "ACCOUNT" => arg.add(ArgValueCompleter::new(names)),
         Some([name]) if name == "STRATEGY" => arg.add(ArgValueCandidates::new(strategies)),
-        Some([name]) if name == "COMMAND" => arg.add(ArgValueCandidates::new(clients)),
+        Some([name]) if name == "COMMAND" => arg.add(ArgValueCompleter::new(clients)),
         _ => arg,
     }
 }
@@ -88,9 +99,16 @@ fn strategies() -> Vec<CompletionCandidate> {
     strategy::WORDS.map(CompletionCandidate::new).into()
 }
 
-fn clients() -> Vec<CompletionCandidate> {
+/// The clients; none once there is a command, whose own arguments come then.
+fn clients(begun: &OsStr) -> Vec<CompletionCandidate> {
     let names = CLIENTS.iter().map(|client| client.name());
-    names.map(CompletionCandidate::new).collect()
+    let mut names: Vec<&str> = names.collect();
+    let is_typed = |name: &&str| std::env::args_os().any(|word| word == *name && word != *begun);
+    if names.iter().any(is_typed) {
+        return Vec::new();
+    }
+    names.retain(|name| name.starts_with(&*begun.to_string_lossy()));
+    names.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// The accounts whose name begins so; none where they can't be read.

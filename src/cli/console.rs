@@ -7,6 +7,7 @@ use url::Url;
 
 use super::args::Common;
 use super::exit::{self, Code, Error};
+use super::saying::say;
 use crate::account::printable::printable;
 use crate::account::secret::Secret;
 use crate::account::utf8::without_mark;
@@ -126,8 +127,7 @@ impl Console {
 
     /// Tells the person something without which the command is of no use to them.
     pub fn tell(&self, message: &str) {
-        // What can't be written has nowhere to go.
-        let _ = writeln!(io::stderr().lock(), "{}: {}", self.name, printable(message));
+        say(&format!("{}: {message}", self.name));
     }
 
     /// Tells the person something about a page, whose address has a line of its own to be copied from;

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -27,6 +28,29 @@ use crate::proxy::tally::Tally;
 use crate::store;
 use crate::sys;
 
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Output:
+  The program's. After it, on a terminal, one line says what the run came to.
+
+Exit status:
+  That of the program; 128 and the signal's number if a signal ended it. Before
+  it runs:
+  1   There is no account, or no such program
+  2   The arguments are wrong
+  69  With --proxy: no codex-proxy answers there
+  77  With --proxy: it does not know the key
+  78  The store is corrupt, a setting is bad, or --proxy can't be one's address
+
+Examples:
+  codex-launch opencode
+  codex-launch --account work codex
+  codex-launch --proxy ssh://me@build.example --key-file key opencode";
+
+/// So long a request is held by itself where a person watches: opencode and Codex show that they
+/// work, and give an answer up that has not begun after five minutes.
+const WATCHED_WAIT: Duration = Duration::from_secs(4 * 60);
+
 /// Run a coding agent behind your accounts
 ///
 /// Runs opencode, Codex CLI or any other program with its requests going through a relay of its
@@ -42,6 +66,7 @@ use crate::sys;
                     [--account ACCOUNT] [--exclude ACCOUNT]
                     [--proxy URL [--key-file FILE]] [--]
                     [COMMAND [ARGUMENT ...]]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct Launch {
@@ -113,6 +138,9 @@ impl Launch {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let mut settings = self.rotation.settings(shell, listen, key.clone(), log)?;
         settings.narrowing = self.narrowing(shell)?;
+        if self.rotation.max_wait().is_none() && is_watched() {
+            settings.max_wait = WATCHED_WAIT;
+        }
 
         let runtime = proxy::runtime()?;
         let relay = runtime
@@ -204,6 +232,11 @@ impl Launch {
         }
         status
     }
+}
+
+/// Whether a person sees what the program shows.
+fn is_watched() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// The file that says what the relay did. That there is no place for one is no reason not to run.

@@ -1,6 +1,7 @@
 //! The line that `codex-launch` ends with at a terminal: what the run came to, and how to go on.
 
-use super::accounts::when::Local;
+use super::saying::unbroken;
+use super::when::Local;
 use crate::account::time::UnixMillis;
 use crate::account::{Account, State};
 use crate::proxy::tally::Tally;
@@ -33,7 +34,8 @@ pub(super) fn closing_line(
         }
         _ => {}
     }
-    parts.extend(resume.map(|command| format!("continue with: {command}")));
+    let resume = resume.map(|command| unbroken(&format!("continue with: {command}")));
+    parts.extend(resume);
     Some(parts.join("; "))
 }
 

@@ -10,6 +10,7 @@ pub mod child;
 pub mod complete;
 pub mod console;
 pub mod exit;
+mod figures;
 mod holder;
 pub mod launch;
 mod launch_summary;
@@ -20,6 +21,7 @@ pub mod record;
 pub mod rehearse;
 pub mod reset_redeem;
 pub mod running_relay;
+mod saying;
 pub mod service;
 pub mod session_strip;
 pub mod shell;
@@ -30,13 +32,13 @@ mod tunnel;
 pub mod typed;
 pub mod usage_fetch;
 mod version;
+mod when;
 
 use args::Common;
 use console::Console;
 use exit::{Code, Error};
 use shell::Shell;
 
-use crate::account::printable::printable;
 use crate::store::lock::Waiting;
 use crate::store::notice::Notice;
 use crate::sys::memory;
@@ -105,5 +107,5 @@ pub fn main<C: Command>() -> ExitCode {
 }
 
 fn say<C: Command>(notice: &Notice<'_>) {
-    eprintln!("{}: {}", C::NAME, printable(&notice.to_string()));
+    saying::say(&format!("{}: {notice}", C::NAME));
 }

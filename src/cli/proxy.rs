@@ -27,6 +27,24 @@ use crate::proxy::{Listen, Proxy, Settings};
 use crate::store::{self, Store};
 use crate::sys::{self, memory, signals, stdio};
 
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Output:
+  A record, one JSON object on a line, once connections are accepted: v, url,
+  key and pid. A key that is for good is not shown on a terminal.
+
+Exit status:
+  0   A signal or the end of standard input ended it
+  1   There is no account
+  2   The arguments are wrong
+  74  The address is taken
+  77  Others can read the store or the key
+  78  The store is corrupt, the key too short, or a setting is bad
+
+Examples:
+  codex-proxy --listen 8080 --key-file key
+  codex-proxy -v --strategy soonest-reset --max-wait 10m";
+
 /// Relay requests, each as an account that can be used now
 ///
 /// Serves on loopback until it is told to end, and forwards to the backend as the account that the
@@ -40,6 +58,7 @@ use crate::sys::{self, memory, signals, stdio};
                    [--strategy STRATEGY] [--reserve PERCENT]
                    [--max-wait DURATION] [--head-timeout DURATION]
                    [--no-websocket] [--log FILE]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct ProxyCommand {
@@ -70,8 +89,8 @@ pub struct Rotation {
     #[arg(long, value_name = "PERCENT", value_parser = args::percent)]
     reserve: Option<f64>,
     /// Hold a request so long when every account is limited
-    #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "0", hide_default_value = true)]
-    max_wait: Duration,
+    #[arg(long, value_name = "DURATION", value_parser = args::duration)]
+    max_wait: Option<Duration>,
     /// Give the backend so long to begin an answer
     #[arg(long, value_name = "DURATION", value_parser = args::duration, default_value = "5m", hide_default_value = true)]
     head_timeout: Duration,
@@ -109,8 +128,13 @@ impl super::Command for ProxyCommand {
             None => Log::nowhere(self.verbose),
         };
         let place = listen.to_string();
+        let accounts = match &listen {
+            // A service without accounts says so to whoever asks it: its clients would only see
+            // that nobody answers.
+            Listen::On(_) => readable_accounts(shell)?,
+            Listen::At(_) => usable_accounts(shell)?,
+        };
         let settings = self.rotation.settings(shell, listen, key.clone(), log)?;
-        let accounts = usable_accounts(shell)?;
         let runtime = runtime()?;
         let mut end = End::watch(&runtime)?;
         runtime.block_on(async {
@@ -138,7 +162,7 @@ impl Default for Rotation {
         Self {
             strategy: None,
             reserve: None,
-            max_wait: Duration::ZERO,
+            max_wait: None,
             head_timeout: Duration::from_secs(300),
             no_websocket: false,
         }
@@ -150,6 +174,12 @@ impl Rotation {
     #[must_use]
     pub const fn websocket(&self) -> bool {
         !self.no_websocket
+    }
+
+    /// How long a request is held, where that was said.
+    #[must_use]
+    pub const fn max_wait(&self) -> Option<Duration> {
+        self.max_wait
     }
 
     /// The settings of a relay that rotates so.
@@ -174,7 +204,7 @@ impl Rotation {
                 credits: None,
             },
             narrowing: Narrowing::default(),
-            max_wait: self.max_wait,
+            max_wait: self.max_wait.unwrap_or_default(),
             head_patience: self.head_timeout,
             websocket: self.websocket(),
             clock: shell.clock(),
@@ -214,10 +244,16 @@ pub fn cannot_listen(place: impl Display, error: &io::Error) -> Error {
 /// Where the accounts are. A relay outlives a store that breaks, but is of no use with one that is
 /// broken when it starts.
 fn usable_accounts(shell: &Shell) -> Result<Arc<dyn Store>, Error> {
-    let accounts = shell.accounts()?;
+    let accounts = readable_accounts(shell)?;
     if shell.read(accounts.as_ref())?.accounts.is_empty() {
         return Err(Error::no_accounts());
     }
+    Ok(accounts)
+}
+
+fn readable_accounts(shell: &Shell) -> Result<Arc<dyn Store>, Error> {
+    let accounts = shell.accounts()?;
+    shell.read(accounts.as_ref())?;
     Ok(accounts)
 }
 
@@ -228,10 +264,17 @@ fn listen(said: Option<SocketAddr>) -> Result<Listen, Error> {
             Code::Usage,
             "--listen can't be used together with socket activation",
         )),
-        (Some(address), None) if !address.ip().is_loopback() => Err(Error::new(
-            Code::Usage,
-            "--listen takes a loopback address, like 127.0.0.1:8080",
-        )),
+        (Some(address), None) if !address.ip().is_loopback() => {
+            let port = match address.port() {
+                0 => 8080,
+                port => port,
+            };
+            Err(Error::hinted(
+                Code::Usage,
+                format!("--listen takes a loopback address, like 127.0.0.1:{port}"),
+                format!("from another machine: ssh -N -L {port}:127.0.0.1:{port} HOST"),
+            ))
+        }
         (Some(address), None) => Ok(address.into()),
         (None, Some(listener)) => Ok(Listen::On(listener)),
         (None, None) => Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()),

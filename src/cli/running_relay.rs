@@ -12,7 +12,8 @@ use super::proxy;
 use crate::account::secret::Secret;
 use crate::net::agent::Agent;
 use crate::net::endpoint::Endpoint;
-use crate::proxy::guard::{IDENTITY, KEY_HEADER, Key};
+use crate::proxy::guard::{ACCOUNTS, IDENTITY, KEY_HEADER, Key};
+use crate::store::{Document, told};
 
 /// The environment variable that holds its key.
 const KEY_SETTING: &str = "CODEX_PROXY_KEY";
@@ -68,6 +69,25 @@ impl RunningRelay {
         self.version.as_deref()
     }
 
+    /// Its accounts, without their tokens.
+    ///
+    /// # Errors
+    /// When it does not answer, or is of a version that does not tell.
+    pub fn accounts(&self) -> Result<Document, Error> {
+        let said = ask(&self.endpoint, &self.key, ACCOUNTS)?;
+        let document = said.and_then(|said| told::read(said).ok());
+        document.ok_or_else(|| {
+            let version = self.version().unwrap_or("unknown");
+            let message =
+                format!("the codex-proxy there (version {version}) does not tell of its accounts");
+            Error::hinted(
+                Code::Unavailable,
+                message,
+                "install the same version in both places",
+            )
+        })
+    }
+
     /// What it wants to be shown.
     #[must_use]
     pub fn key(&self) -> &str {
@@ -77,10 +97,19 @@ impl RunningRelay {
 
 /// Asks it what it is, which it tells those whom it lets in.
 fn knock(url: &Endpoint, key: &Key) -> Result<Value, Error> {
+    let said = ask(url, key, IDENTITY)?.unwrap_or_default();
+    if said["name"] != "codex-proxy" {
+        return Err(nobody(format!("no codex-proxy answers at {url}")));
+    }
+    Ok(said)
+}
+
+/// What it says at this path to those whom it lets in; nothing, where it knows no such path.
+fn ask(url: &Endpoint, key: &Key, path: &str) -> Result<Option<Value>, Error> {
     let mut shown = HeaderValue::from_str(key.expose()).map_err(|_| no_key())?;
     shown.set_sensitive(true);
     let headers = HeaderMap::from_iter([(KEY_HEADER, shown)]);
-    let answer = Agent::new(url, PATIENCE).get(&url.at_root(IDENTITY), headers);
+    let answer = Agent::new(url, PATIENCE).get(&url.at_root(path), headers);
     let answer = answer.map_err(|error| nobody(error.to_string()))?;
     if answer.status() == StatusCode::UNAUTHORIZED {
         return Err(Error::hinted(
@@ -89,11 +118,8 @@ fn knock(url: &Endpoint, key: &Key) -> Result<Value, Error> {
             "the right one is in the record that it printed, or in its --key-file",
         ));
     }
-    let said: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-    if answer.status() != StatusCode::OK || said["name"] != "codex-proxy" {
-        return Err(nobody(format!("no codex-proxy answers at {url}")));
-    }
-    Ok(said)
+    let said = serde_json::from_slice(answer.body()).ok();
+    Ok(said.filter(|_| answer.status() == StatusCode::OK))
 }
 
 fn nobody(message: String) -> Error {

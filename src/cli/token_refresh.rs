@@ -13,6 +13,29 @@ use crate::oauth::issuer::Issuer;
 use crate::oauth::refresh::{How, Need, USUAL_MARGIN, refresh};
 use crate::store::Document;
 
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Output:
+  A record, one JSON object on a line, for each account whose token can be used
+  now: the keys of 'codex-accounts list --json', and outcome, which is
+    kept     the token was still good
+    adopted  another process, or a client, had renewed it
+    renewed  the issuer renewed it
+
+Exit status:
+  0   Every token can be used
+  1   There is no such account, or none at all
+  2   The arguments are wrong
+  69  The issuer can't be reached, or says nothing about the login
+  74  Input or output failed
+  75  Waiting for a lock timed out
+  77  A login is dead, or others can read the store
+  78  The store is corrupt, or a setting is bad
+
+Examples:
+  codex-token-refresh --all --older-than 7d
+  codex-token-refresh work | jq -r .outcome";
+
 /// Renew the tokens of accounts
 ///
 /// Without ACCOUNT it is about the active account. A token is renewed if it expires within
@@ -25,7 +48,8 @@ use crate::store::Document;
     override_usage = "\
 codex-token-refresh [-qhV] [--store FILE]
                            [--if-expiring DURATION | --older-than DURATION |
-                           --force] [--all | ACCOUNT...]",
+                           --now] [--all | ACCOUNT...]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct TokenRefresh {
@@ -46,8 +70,8 @@ pub struct TokenRefresh {
     #[arg(long, hide = true)]
     hand_out: bool,
     /// Renew in any case
-    #[arg(long, group = "need")]
-    force: bool,
+    #[arg(long, group = "need", alias = "force")]
+    now: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -114,7 +138,7 @@ impl TokenRefresh {
     }
 
     fn need(&self) -> Need {
-        match (self.force, self.older_than) {
+        match (self.now, self.older_than) {
             (true, _) => Need::Now,
             (false, Some(age)) => Need::OlderThan(age),
             (false, None) => Need::ExpiresWithin(self.if_expiring.unwrap_or(USUAL_MARGIN)),

@@ -4,14 +4,33 @@ use serde::Serialize;
 
 use super::args::Common;
 use super::exit::{Code, Error};
+use super::figures::Figures;
 use super::record::Who;
 use super::shell::{self, Shell};
 use crate::account::Account;
 use crate::account::time::UnixMillis;
 use crate::account::usage::{BankedResets, Budget, Credits, Window};
-use crate::net::endpoint::Endpoint;
-use crate::oauth::issuer::Issuer;
-use crate::oauth::usage::{Backend, fetch};
+
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Output:
+  A record, one JSON object on a line, for each account that was told about: v,
+  index, chatgptAccountId, email, label, planType, windows with minutes,
+  usedPercent and resetsAt, and more where there is any.
+
+Exit status:
+  0   The usage of every account is known
+  1   There is no such account, or none at all
+  2   The arguments are wrong
+  69  The backend or the issuer can't be reached
+  74  Input or output failed
+  75  Waiting for the lock on the store timed out
+  77  The backend does not tell this account, or a login is dead
+  78  The store is corrupt, or a setting is bad
+
+Examples:
+  codex-usage-fetch work
+  codex-usage-fetch | jq '.windows[] | select(.minutes == 10080) | .usedPercent'";
 
 /// Ask how much of the quota of accounts is used
 ///
@@ -23,6 +42,7 @@ use crate::oauth::usage::{Backend, fetch};
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-usage-fetch [-qhV] [--store FILE] [--all | ACCOUNT...]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct UsageFetch {
@@ -62,14 +82,11 @@ impl super::Command for UsageFetch {
     }
 
     fn run(self, shell: &Shell) -> Result<Code, Error> {
-        let store = shell.accounts()?;
-        let accounts = shell.read(store.as_ref())?.accounts;
-        let issuer = Issuer::new(Endpoint::issuer()?);
-        let backend = Backend::new(Endpoint::upstream()?);
+        let figures = Figures::new(shell)?;
+        let accounts = figures.accounts()?;
         let mut worst = Code::Done;
         for index in self.chosen(&accounts)? {
-            let before = &accounts[index];
-            match fetch(store.as_ref(), &issuer, &backend, before, shell.clock()) {
+            match figures.fetch(&accounts[index]) {
                 Ok(fetched) => {
                     shell.notes(&fetched.notes);
                     shell.emit(&UsageRecord {

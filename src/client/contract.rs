@@ -87,10 +87,26 @@ pub trait Client: Send + Sync {
     /// What a person may put into its configuration by hand to point it there.
     fn snippet(&self, relay: &Standing<'_>) -> String;
 
+    /// The login that it has in another place than its file.
+    fn login_elsewhere(&self) -> Elsewhere {
+        Elsewhere::No
+    }
+
     /// What a person has to know of a login that is this client's too, if it can end it for both.
     fn shares_login(&self) -> Option<&'static str> {
         None
     }
+}
+
+/// What a client has in another place than its login file.
+#[derive(Debug)]
+pub enum Elsewhere {
+    /// Nothing.
+    No,
+    /// The text of a login file. Nothing here can write where it is from.
+    Login(Vec<u8>),
+    /// A login that can't be read, and what to do about it, for people.
+    Hidden(String),
 }
 
 /// The file in which a client keeps its own login.

@@ -16,15 +16,26 @@ const LONGEST_START: Duration = Duration::from_secs(3);
 /// Browsers that take the terminal and stay until the person leaves them.
 const TEXT_BROWSERS: [&str; 6] = ["www-browser", "links2", "elinks", "links", "lynx", "w3m"];
 
-/// Opens an address in the browser that `$BROWSER` names, or the system's. Whether there is one; it
-/// is not waited for, and what it prints is not seen, unless it is a text browser.
+/// What came of opening a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// There is none.
+    Not,
+    /// A text browser has the terminal.
+    InTerminal,
+    /// It runs beside this program, as far as anybody knows: launchers hide how it ends.
+    Beside,
+}
+
+/// Opens an address in the browser that `$BROWSER` names, or the system's. It is not waited for, and
+/// what it prints is not seen, unless it is a text browser.
 #[must_use]
-pub fn open(url: &Url) -> bool {
+pub fn open(url: &Url) -> Opened {
     let named = std::env::var("BROWSER").unwrap_or_default();
     if let Some(command) = text_browser(&named, url)
         && in_terminal(command)
     {
-        return true;
+        return Opened::InTerminal;
     }
     let (started, start) = mpsc::channel();
     let url = url.clone();
@@ -41,9 +52,8 @@ pub fn open(url: &Url) -> bool {
         let _ = started.send(opened);
     });
     match start.recv_timeout(LONGEST_START) {
-        Ok(opened) => opened,
-        Err(RecvTimeoutError::Timeout) => true,
-        Err(RecvTimeoutError::Disconnected) => false,
+        Ok(true) | Err(RecvTimeoutError::Timeout) => Opened::Beside,
+        Ok(false) | Err(RecvTimeoutError::Disconnected) => Opened::Not,
     }
 }
 

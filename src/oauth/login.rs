@@ -123,6 +123,10 @@ pub trait Person {
     /// Whether they are at a terminal, and can be told what to do differently.
     fn is_there(&self) -> bool;
 
+    /// Whether a browser was opened for them, which comes back by itself: what they type is no code
+    /// unless it looks like an answer, and that they type nothing more is no end.
+    fn has_browser(&self) -> bool;
+
     /// Shows them where to log in.
     fn show(&mut self, url: &Url);
 
@@ -286,10 +290,14 @@ fn wait(
             Event::Cancelled => return Err(Error::Cancelled),
             Event::Other(Err(TimedOut)) => return Err(Error::TimedOut),
             // Input that ended by itself says nothing as long as a browser can come.
-            Event::Other(Ok(None)) if can_return && !person.is_there() => more_lines = false,
+            Event::Other(Ok(None))
+                if can_return && (!person.is_there() || person.has_browser()) =>
+            {
+                more_lines = false;
+            }
             Event::Other(Ok(None)) => return Err(Error::NoAnswer),
             Event::Other(Ok(Some(line))) if line.trim().is_empty() => {}
-            Event::Other(Ok(Some(line))) => match pasted(&line, state) {
+            Event::Other(Ok(Some(line))) => match pasted(&line, state, person.has_browser()) {
                 Ok(outcome) => return Ok((outcome, None)),
                 Err(why) if person.is_there() => person.reject(why),
                 Err(why) => return Err(why.into()),
@@ -306,8 +314,9 @@ async fn timeout_of<T>(left: Duration, future: impl Future<Output = T>) -> Resul
 }
 
 /// Reads what a person pasted: the address that the browser was sent back to, its query,
-/// `code#state`, or the code alone. Where there is a state it has to be that of this login.
-fn pasted(line: &str, state: &str) -> Result<Outcome, Unusable> {
+/// `code#state`, or the code alone. Where there is a state it has to be that of this login;
+/// `needs_state` where a slip of the finger is more likely than a code alone.
+fn pasted(line: &str, state: &str, needs_state: bool) -> Result<Outcome, Unusable> {
     let line = line.trim();
     let answer = match line.split_once('?') {
         Some((_, query)) => Answer::of_query(query.split('#').next().unwrap_or_default()),
@@ -319,6 +328,9 @@ fn pasted(line: &str, state: &str) -> Result<Outcome, Unusable> {
             answer => answer,
         },
     };
+    if answer.state.is_none() && needs_state {
+        return Err(Unusable::NoCode);
+    }
     if answer.state.is_some() && !answer.has_state(state) {
         return Err(Unusable::OtherLogin);
     }
@@ -417,8 +429,17 @@ mod tests {
             "c-1",
         ] {
             let code = Outcome::Code(Secret::new("c-1"));
-            assert_eq!(pasted(line, "right"), Ok(code), "{line}");
+            assert_eq!(pasted(line, "right", false), Ok(code), "{line}");
         }
+    }
+
+    #[test]
+    fn beside_a_browser_a_slip_of_the_finger_is_no_code() {
+        for line in ["n", "y", "code=c-1"] {
+            assert_eq!(pasted(line, "right", true), Err(Unusable::NoCode), "{line}");
+        }
+        let code = Outcome::Code(Secret::new("c-1"));
+        assert_eq!(pasted("c-1#right", "right", true), Ok(code));
     }
 
     #[test]
@@ -429,7 +450,11 @@ mod tests {
             "c#wrong",
             "c#",
         ] {
-            assert_eq!(pasted(line, "right"), Err(Unusable::OtherLogin), "{line}");
+            assert_eq!(
+                pasted(line, "right", false),
+                Err(Unusable::OtherLogin),
+                "{line}"
+            );
         }
     }
 
@@ -443,14 +468,18 @@ mod tests {
             "#right",
             "two words",
         ] {
-            assert_eq!(pasted(line, "right"), Err(Unusable::NoCode), "{line}");
+            assert_eq!(
+                pasted(line, "right", false),
+                Err(Unusable::NoCode),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn a_refusal_can_be_pasted_too_and_shows_no_control_characters() {
         let line = "error=access_denied&error_description=No%1B[2J%0Away&state=right";
-        let error = code(pasted(line, "right").unwrap()).unwrap_err();
+        let error = code(pasted(line, "right", false).unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "the login was denied: No[2Jway");
     }
 }

@@ -16,6 +16,9 @@ pub const PREFIX: &str = "/codex";
 /// Where a relay says what it is.
 pub const IDENTITY: &str = "/.well-known/codex-accounts";
 
+/// Where a relay says which accounts it has: for `codex-accounts --proxy`.
+pub const ACCOUNTS: &str = "/.well-known/codex-accounts/accounts";
+
 /// Where Codex asks what an account has left, below what it takes for the backend or for the API.
 const USAGE: [&str; 4] = [
     "/wham/usage",
@@ -83,6 +86,8 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 pub enum Wish {
     /// What this server is.
     Identity,
+    /// Which accounts it has, without their secrets.
+    Accounts,
     /// Something of the upstream's.
     Upstream,
     /// What an account has left.
@@ -121,6 +126,9 @@ pub fn admit(request: &request::Parts, key: &Key) -> Result<Wish, StatusCode> {
     }
     if request.uri.path() == IDENTITY && request.method == Method::GET {
         return Ok(Wish::Identity);
+    }
+    if request.uri.path() == ACCOUNTS && request.method == Method::GET {
+        return Ok(Wish::Accounts);
     }
     if request.method == Method::GET && USAGE.contains(&request.uri.path()) {
         return Ok(Wish::Usage);

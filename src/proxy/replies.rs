@@ -16,6 +16,7 @@ use super::exchange::NoAnswer;
 use super::pool::Unavailable;
 use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
+use crate::store::{Document, told};
 
 /// A client that sleeps until a limit ends does not see that it was lifted, or that an account was
 /// added: it is told to come back after so many seconds at the latest.
@@ -103,6 +104,13 @@ pub(super) fn identity(websocket: bool) -> Response<String> {
         "websocket": websocket,
     });
     said(StatusCode::OK, &body)
+}
+
+/// The accounts without their secrets, as [`told::read`] reads them.
+pub(super) fn accounts(document: &Document) -> Response<String> {
+    // It is a document, and has no keys but text.
+    let told = told::without_secrets(document.clone()).unwrap_or_default();
+    said(StatusCode::OK, &told)
 }
 
 /// Every account is limited, and this one comes back first: in the upstream's own shape.

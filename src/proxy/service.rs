@@ -31,6 +31,10 @@ pub(super) async fn serve(
     Ok(match wish {
         Err(status) => replies::send(entry, replies::refusal(status)),
         Ok(Wish::Identity) => replies::send(entry, replies::identity(relay.websocket)),
+        Ok(Wish::Accounts) => {
+            let document = relay.pool.document().await;
+            replies::send(entry, replies::accounts(&document))
+        }
         Ok(Wish::Upgrade) => socket::serve(relay, entry, head, body).await,
         Ok(Wish::Usage) => {
             head.uri = Uri::from_static("/wham/usage");

@@ -17,6 +17,7 @@ mod places;
 pub mod read;
 pub mod restore;
 pub mod scratch;
+pub mod told;
 pub mod version;
 
 use locator::Locator;

@@ -120,7 +120,7 @@ fn a_run_that_moves_on_gives_back_what_it_held() {
     b
     --- stderr
     codex-account-pick: error: every account is limited; account 0 'a' comes back first, at 2026-05-04T19:25:56Z
-    hint: that is in 60 s; --wait waits for it
+    hint: that is in 1 min; --wait waits for it
     --- exit 75
     ");
     for account in home.store()["accounts"].as_array().expect("accounts") {

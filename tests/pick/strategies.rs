@@ -199,7 +199,7 @@ fn what_is_asked_for_and_what_is_excluded() {
     insta::assert_snapshot!(pick(&home, "--account work"), @"
     --- stderr
     codex-account-pick: error: account 0 'work' is limited until 2026-05-04T19:26:26Z
-    hint: that is in 90 s; --wait waits for it
+    hint: that is in 2 min; --wait waits for it
     --- exit 75
     ");
 }
@@ -220,7 +220,7 @@ fn the_account_that_was_asked_for_is_told_why_it_can_not_be_used() {
     insta::assert_snapshot!(pick(&home, "--account dead"), @"
     --- stderr
     codex-account-pick: error: account 1 'dead' needs a new login (invalid_grant)
-    hint: log in again with 'codex-accounts add'
+    hint: codex-accounts add 1
     --- exit 77
     ");
 }

@@ -64,13 +64,13 @@ fn waiting_has_an_end() {
     --- stderr
     codex-account-pick: waiting for account 0 'work', until 2026-05-04T20:24:56Z
     codex-account-pick: error: every account is limited; account 0 'work' comes back first, at 2026-05-04T20:24:56Z
-    hint: that is in 3600 s
+    hint: that is in 1 h
     --- exit 75
     ");
     insta::assert_snapshot!(pick(&home, "-q --wait=0"), @"
     --- stderr
     codex-account-pick: error: every account is limited; account 0 'work' comes back first, at 2026-05-04T20:24:56Z
-    hint: that is in 3600 s
+    hint: that is in 1 h
     --- exit 75
     ");
 }

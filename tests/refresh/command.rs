@@ -75,9 +75,9 @@ fn accounts_are_named_or_all() {
     hint: -h shows the usage
     --- exit 2
     ");
-    insta::assert_snapshot!(run(&stage.home, &["--force", "--older-than", "1d"]), @"
+    insta::assert_snapshot!(run(&stage.home, &["--now", "--older-than", "1d"]), @"
     --- stderr
-    codex-token-refresh: error: the argument '--force' cannot be used with '--older-than <DURATION>'
+    codex-token-refresh: error: the argument '--now' cannot be used with '--older-than <DURATION>'
     hint: -h shows the usage
     --- exit 2
     ");

@@ -1,4 +1,5 @@
-//! A terminal as a picture: what a command printed, in its colours, as an SVG file.
+//! A terminal as a picture: what a command printed, or what a program has on the screen, in its
+//! colours, as an SVG file.
 //!
 //! The picture needs nothing from elsewhere, and goes with the light or the dark theme of whoever
 //! looks at it. Letters are put where their cell is, so that columns stand below each other in
@@ -9,6 +10,7 @@ use std::num::NonZero;
 
 use vt100::{Cell, Color, Parser};
 
+/// Those of a terminal in which a command was typed.
 const COLUMNS: u16 = 80;
 
 /// In pixels: a cell, the space round all cells, and where in a cell letters stand.
@@ -19,10 +21,12 @@ const BASELINE: f64 = 14.5;
 /// Dark text on white, and the other way round. What a rule names is a class of [`Ink`].
 const STYLE: &str = "\
 svg { --ground: #ffffff; --edge: #d1d9e0; --text: #1f2328; --faint: #656d76;
-      --red: #c4252d; --green: #19803a; --yellow: #966100; --blue: #0959c8 }
+      --red: #c4252d; --green: #19803a; --yellow: #966100; --blue: #0959c8;
+      --magenta: #8250df; --cyan: #1b7c83 }
 @media (prefers-color-scheme: dark) {
 svg { --ground: #0d1117; --edge: #30363d; --text: #e2e8ee; --faint: #8b949e;
-      --red: #ff7b72; --green: #4ac26b; --yellow: #e0a82e; --blue: #6cb0ff }
+      --red: #ff7b72; --green: #4ac26b; --yellow: #e0a82e; --blue: #6cb0ff;
+      --magenta: #c297ff; --cyan: #56d4dd }
 }
 text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
        white-space: pre }
@@ -30,26 +34,42 @@ text { font: 14px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mo
 .text { fill: var(--text) } .faint { fill: var(--faint) } .bold { font-weight: 600 }
 .red { fill: var(--red) } .green { fill: var(--green) }
 .yellow { fill: var(--yellow) } .blue { fill: var(--blue) }
+.magenta { fill: var(--magenta) } .cyan { fill: var(--cyan) }
 ";
 
 /// What a terminal shows in which a command was typed and printed this.
 pub(crate) fn draw(command: &str, printed: &str) -> String {
     let typed = format!("\u{1b}[2m$\u{1b}[0m \u{1b}[1m{command}\u{1b}[0m\n{printed}");
     let rows = u16::try_from(2 * typed.lines().count()).expect("not too much");
+    let terminal = terminal(&typed, COLUMNS, rows);
+    let used = terminal.screen().cursor_position().0;
+    svg(&format!("What {command} prints"), &terminal, COLUMNS, used)
+}
+
+/// What a program has on the screen: lines as `tmux capture-pane -e` writes them.
+pub(crate) fn screen(label: &str, lines: &str, columns: u16) -> String {
+    let lines = lines.trim_end();
+    let rows = u16::try_from(lines.lines().count()).expect("not too much");
+    svg(label, &terminal(lines, columns, rows + 1), columns, rows)
+}
+
+fn terminal(text: &str, columns: u16, rows: u16) -> Parser {
     let mut terminal = Parser::new(
         NonZero::new(rows).expect("a row"),
-        NonZero::new(COLUMNS).expect("a column"),
+        NonZero::new(columns).expect("a column"),
         0,
     );
-    terminal.process(typed.replace('\n', "\r\n").as_bytes());
-    let screen = terminal.screen();
-    let lines = usize::from(screen.cursor_position().0);
+    terminal.process(text.replace('\n', "\r\n").as_bytes());
+    terminal
+}
 
+fn svg(label: &str, terminal: &Parser, columns: u16, rows: u16) -> String {
+    let screen = terminal.screen();
     let (width, height) = (
-        f64::from(COLUMNS) * CELL.0 + 2.0 * MARGIN,
-        lines as f64 * CELL.1 + 2.0 * MARGIN,
+        f64::from(columns) * CELL.0 + 2.0 * MARGIN,
+        f64::from(rows) * CELL.1 + 2.0 * MARGIN,
     );
-    let label = escaped(&format!("What {command} prints"));
+    let label = escaped(label);
     let (inner_width, inner_height) = (width - 1.0, height - 1.0);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -58,8 +78,8 @@ pub(crate) fn draw(command: &str, printed: &str) -> String {
          <rect class=\"frame\" x=\"0.5\" y=\"0.5\" width=\"{inner_width}\" \
          height=\"{inner_height}\" rx=\"8\"/>\n"
     );
-    for row in 0..screen.cursor_position().0 {
-        let cells = (0..COLUMNS).filter_map(|column| Some((column, screen.cell(row, column)?)));
+    for row in 0..rows {
+        let cells = (0..columns).filter_map(|column| Some((column, screen.cell(row, column)?)));
         for run in runs(cells) {
             run.draw(&mut svg, row);
         }
@@ -108,15 +128,21 @@ fn runs<'a>(cells: impl Iterator<Item = (u16, &'a Cell)>) -> Vec<Run> {
     runs
 }
 
+/// Terminals have a table of these, of which the first are for every theme; the others are shades
+/// that a program chose for what it took to be the ground, and stay in both themes what they are.
 fn class(cell: &Cell) -> String {
     let colour = match cell.fgcolor() {
-        Color::Default if cell.dim() => "faint",
-        Color::Default => "text",
-        Color::Idx(1) => "red",
-        Color::Idx(2) => "green",
-        Color::Idx(3) => "yellow",
-        Color::Idx(4) => "blue",
-        other => panic!("no colour for {other:?} yet: add it to STYLE"),
+        Color::Default | Color::Idx(7 | 15) if cell.dim() => "faint",
+        Color::Default | Color::Idx(0 | 7 | 15) => "text",
+        Color::Idx(8) => "faint",
+        Color::Idx(1 | 9) => "red",
+        Color::Idx(2 | 10) => "green",
+        Color::Idx(3 | 11) => "yellow",
+        Color::Idx(4 | 12) => "blue",
+        Color::Idx(5 | 13) => "magenta",
+        Color::Idx(6 | 14) => "cyan",
+        Color::Idx(_) | Color::Rgb(..) if cell.dim() => "faint",
+        Color::Idx(_) | Color::Rgb(..) => "text",
     };
     let weight = if cell.bold() { " bold" } else { "" };
     format!("{colour}{weight}")

@@ -75,6 +75,11 @@ impl Terminal<'_> {
         self.tmux(&["capture-pane", "-p"], &[], &[])
     }
 
+    /// What is on the screen, in its colours.
+    pub(crate) fn coloured_screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p", "-e"], &[], &[])
+    }
+
     /// What is on the screen and what has left it at the top, lines that were broken made whole.
     pub(crate) fn all(&self) -> String {
         self.tmux(&["capture-pane", "-p", "-J", "-S", "-"], &[], &[])

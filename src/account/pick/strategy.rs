@@ -75,8 +75,8 @@ pub const WORDS: [&str; 5] = [
 ];
 
 /// Each in a few words, for help.
-pub const EXPLAINED: &str = "\
-  sticky         The active account until it is not usable, then the next one.
+pub const EXPLAINED: &str =
+    "  sticky         The active account until it is not usable, then the next one.
                  It keeps the prompt cache warm, and is the default
   round-robin    The next usable account, every time
   least-used     The one with the least of its week used, then of its shorter

@@ -9,6 +9,7 @@ use crate::account::pick::{self, Decision, Nothing, Request, Wishes};
 use crate::account::time::UnixMillis;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
+use crate::cli::when;
 use crate::store::{self, Absent, Document, Store};
 
 /// How often --wait looks whether somebody lifted a limit.
@@ -186,10 +187,10 @@ impl AccountPick {
                 "every account is limited; account {index} '{name}' comes back first, at {when}"
             ),
         };
-        let wait = until.since(now).as_secs_f64().ceil();
+        let wait = when::span(until.since(now));
         let hint = match self.wait {
-            Some(_) => format!("that is in {wait} s"),
-            None => format!("that is in {wait} s; --wait waits for it"),
+            Some(_) => format!("that is in {wait}"),
+            None => format!("that is in {wait}; --wait waits for it"),
         };
         Error::hinted(Code::TryLater, message, hint)
     }
@@ -249,7 +250,8 @@ fn not_usable(index: usize, account: &Account, nothing: Nothing) -> Error {
     }
     if let Some(dead) = account.login_required.as_ref().filter(|_| account.enabled) {
         let message = format!("account {index} '{name}' needs a new login ({})", dead.code);
-        return Error::hinted(Code::Refused, message, LOG_IN_AGAIN);
+        let hint = format!("codex-accounts add {index}");
+        return Error::hinted(Code::Refused, message, hint);
     }
     if account.enabled {
         return Error::new(Code::No, format!("account {index} '{name}' is excluded"));

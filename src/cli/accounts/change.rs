@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use clap::ArgGroup;
 
-use super::{called, change, change_because, move_on, when};
+use super::{called, change, change_because, move_on, read};
 use crate::account::time::UnixMillis;
 use crate::account::{Account, Scope, State, SwitchReason, label, pick};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::{self, Shell};
+use crate::cli::when;
 use crate::store::Document;
 
 /// `codex-accounts use`.
@@ -21,7 +22,19 @@ pub(super) struct Use {
 }
 
 impl Use {
+    /// `name` is how a person calls the account.
+    pub(super) fn of(name: &str) -> Self {
+        let account = name.to_owned();
+        Self { account }
+    }
+
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
+        shell.note(&self.carry_out(shell)?);
+        Ok(Code::Done)
+    }
+
+    /// What came of it.
+    pub(super) fn carry_out(&self, shell: &Shell) -> Result<String, Error> {
         let now = shell.now();
         let (document, limited) = change_because(shell, "by hand", |document| {
             let index = self.index(document)?;
@@ -33,11 +46,10 @@ impl Use {
             Ok((document.clone(), limited))
         })?;
         let name = called_active(&document);
-        shell.note(&match limited {
+        Ok(match limited {
             None => format!("{name} is the active account"),
             Some(until) => format!("{name} is limited until {until}; others are picked till then"),
-        });
-        Ok(Code::Done)
+        })
     }
 
     fn index(&self, document: &Document) -> Result<usize, Error> {
@@ -65,7 +77,7 @@ fn usable_later(index: usize, account: &Account, shell: &Shell) -> Result<Option
         State::LoginRequired(dead) => Err(Error::hinted(
             Code::Refused,
             format!("'{name}' needs a login ({})", dead.code),
-            "log in again with 'codex-accounts add'",
+            shell.command(&format!("codex-accounts add {index}")),
         )),
     }
 }
@@ -81,14 +93,18 @@ pub(super) struct Enable {
 
 impl Enable {
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
-        let name = change(shell, |document| {
-            let index = shell::find(&document.accounts, &self.account)?;
-            document.accounts[index].enabled = true;
-            Ok(called(index, &document.accounts[index]))
-        })?;
-        shell.note(&format!("{name} is enabled"));
+        shell.notes(&enable(shell, &self.account)?);
         Ok(Code::Done)
     }
+}
+
+fn enable(shell: &Shell, account: &str) -> Result<Vec<String>, Error> {
+    let name = change(shell, |document| {
+        let index = shell::find(&document.accounts, account)?;
+        document.accounts[index].enabled = true;
+        Ok(called(index, &document.accounts[index]))
+    })?;
+    Ok(vec![format!("{name} is enabled")])
 }
 
 /// `codex-accounts disable`.
@@ -102,20 +118,36 @@ pub(super) struct Disable {
 
 impl Disable {
     pub(super) fn run(&self, shell: &Shell) -> Result<Code, Error> {
-        let now = shell.now();
-        let (name, left) = change_because(shell, "disabled", |document| {
-            let index = shell::find(&document.accounts, &self.account)?;
-            document.accounts[index].enabled = false;
-            let account = document.accounts[index].clone();
-            let was_active = index == document.active_index;
-            let left = was_active.then(|| Left::new(document, now));
-            Ok((called(index, &account), left))
-        })?;
-        shell.note(&format!("{name} is disabled"));
-        if let Some(left) = left {
-            left.tell(shell);
-        }
+        shell.notes(&disable(shell, &self.account)?);
         Ok(Code::Done)
+    }
+}
+
+fn disable(shell: &Shell, account: &str) -> Result<Vec<String>, Error> {
+    let now = shell.now();
+    let (name, left) = change_because(shell, "disabled", |document| {
+        let index = shell::find(&document.accounts, account)?;
+        document.accounts[index].enabled = false;
+        let account = document.accounts[index].clone();
+        let was_active = index == document.active_index;
+        let left = was_active.then(|| Left::new(document, now));
+        Ok((called(index, &account), left))
+    })?;
+    let disabled = format!("{name} is disabled");
+    Ok([disabled]
+        .into_iter()
+        .chain(left.and_then(Left::told))
+        .collect())
+}
+
+/// Enables an account that is disabled, and disables one that is not. What came of it.
+pub(super) fn turn(shell: &Shell, account: &str) -> Result<Vec<String>, Error> {
+    let document = read(shell)?;
+    let index = shell::find(&document.accounts, account)?;
+    if document.accounts[index].enabled {
+        disable(shell, account)
+    } else {
+        enable(shell, account)
     }
 }
 
@@ -139,14 +171,12 @@ impl Left {
         }
     }
 
-    /// Says it.
-    pub(super) fn tell(self, shell: &Shell) {
+    /// What there is to say of it.
+    pub(super) fn told(self) -> Option<String> {
         match self.active {
-            Some(active) if self.moved => {
-                shell.note(&format!("{active} is the active account"));
-            }
-            Some(_) => shell.note("no other account can be used now"),
-            None => {}
+            Some(active) if self.moved => Some(format!("{active} is the active account")),
+            Some(_) => Some("no other account can be used now".to_owned()),
+            None => None,
         }
     }
 }

@@ -1,14 +1,10 @@
 //! `codex-accounts export`: the accounts as a store of their own, with their secrets only for who
 //! asks for them.
 
-use serde_json::Value;
-
 use super::read;
-use crate::account::Extra;
-use crate::account::secret::RefreshToken;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
-use crate::store::Document;
+use crate::store::{Document, told};
 
 /// `codex-accounts export`.
 #[derive(Debug, clap::Args)]
@@ -47,19 +43,8 @@ impl Export {
 }
 
 /// Only what is known to be no secret: what another program keeps there may be one.
-fn without_secrets(mut document: Document) -> Result<Vec<u8>, Error> {
-    document.extra = Extra::new();
-    for account in &mut document.accounts {
-        account.tokens.refresh = RefreshToken::new("");
-        account.tokens.access = None;
-        account.tokens.id = None;
-        account.extra = Extra::new();
-    }
-    let mut value = serde_json::to_value(&document).map_err(|error| Error::output(error.into()))?;
-    let accounts = value["accounts"].as_array_mut().into_iter().flatten();
-    for account in accounts.filter_map(Value::as_object_mut) {
-        account.shift_remove("refreshToken");
-    }
+fn without_secrets(document: Document) -> Result<Vec<u8>, Error> {
+    let value = told::without_secrets(document).map_err(|error| Error::output(error.into()))?;
     let mut text =
         serde_json::to_vec_pretty(&value).map_err(|error| Error::output(error.into()))?;
     text.push(b'\n');

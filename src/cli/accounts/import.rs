@@ -9,7 +9,7 @@ use crate::account::merge::{self, Merged};
 use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
-use crate::client::contract::{Client, LoginFile, NoLogin};
+use crate::client::contract::{Client, Elsewhere, LoginFile, NoLogin};
 use crate::client::login::{self, Logins};
 use crate::client::opencode::Opencode;
 use crate::client::registry::{self, CLIENTS};
@@ -132,6 +132,12 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
     let client = client.map(|client| client.login_file(shell.waiting()));
     let client = client.transpose()?;
     let path = client.as_ref().map_or(file, |client| client.path());
+    if client.is_some()
+        && !path.exists()
+        && let Some(source) = read_elsewhere(shell, file)?
+    {
+        return Ok(vec![source]);
+    }
     if path.is_dir() {
         return read_folder(shell, path);
     }
@@ -149,6 +155,23 @@ fn read(shell: &Shell, file: &Path) -> Result<Vec<Source>, Error> {
         }
     }
     Ok(vec![source])
+}
+
+/// The login that a client without a login file has in another place.
+fn read_elsewhere(shell: &Shell, file: &Path) -> Result<Option<Source>, Error> {
+    let client = registry::named(file.as_os_str());
+    match client.map_or(Elsewhere::No, |client| client.login_elsewhere()) {
+        Elsewhere::No => Ok(None),
+        Elsewhere::Hidden(why) => Err(Error::new(Code::No, why)),
+        Elsewhere::Login(text) => {
+            let source = parse(shell, "the keyring".to_owned(), &text)?;
+            shell.note(
+                "what is in the keyring stays as it is: once the token is renewed here, Codex CLI \
+                 has to be run by codex-launch, or to log in again",
+            );
+            Ok(Some(source))
+        }
+    }
 }
 
 /// A file that is not there may be a slip of the finger for a client.

@@ -5,17 +5,17 @@ use super::look::{Colour, Ink, Look};
 use super::read;
 use super::table::{self, Cell, Flexible};
 use super::view::{self, Lasting};
-use super::when::Local;
 use super::who::{self, Mark};
 use crate::account::Account;
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::AccountRecord;
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::store::Document;
 
 /// `codex-accounts list`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "codex-accounts list [--json]")]
+#[command(override_usage = "codex-accounts usage | list [--json]")]
 pub(super) struct List {
     /// One record for each account
     #[arg(long)]

@@ -1,21 +1,23 @@
-//! `codex-accounts log`: when the active account changed, from whom to whom, and why.
+//! `codex-accounts log`: when the active account changed, from whom to whom, and why; or what was
+//! asked of whom.
 
 use serde::Serialize;
 
 use super::look::{Colour, Ink, Look};
+use super::requests;
 use super::table::{self, Cell, Flexible};
-use super::when::Local;
 use crate::account::SwitchReason;
 use crate::cli::exit::{Code, Error};
 use crate::cli::record::VERSION;
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::store::log::{self, Switch};
 
 /// `codex-accounts log`.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "codex-accounts log [-n COUNT] [--json]")]
+#[command(override_usage = "codex-accounts log [-n COUNT] [--requests] [--json]")]
 pub(super) struct Log {
-    /// As many of the last changes; default: 20
+    /// As many of the last ones; default: 20
     #[arg(
         short = 'n',
         long,
@@ -24,7 +26,10 @@ pub(super) struct Log {
         hide_default_value = true
     )]
     lines: usize,
-    /// One record for each change
+    /// The requests, instead of the changes of the active account
+    #[arg(long)]
+    requests: bool,
+    /// One record for each
     #[arg(long)]
     json: bool,
 }
@@ -41,6 +46,29 @@ const ROOMY: usize = 90;
 
 impl Log {
     pub(super) fn run(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
+        if self.requests {
+            self.show_requests(shell, colour)
+        } else {
+            self.show_switches(shell, colour)
+        }
+    }
+
+    fn show_requests(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
+        let lines = requests::lines()?;
+        if lines.is_empty() {
+            shell.note("no request has gone through a relay yet");
+        } else if self.json {
+            for record in requests::records(&lines, self.lines) {
+                shell.emit(&record)?;
+            }
+        } else {
+            let (local, look) = (Local::new(shell.now()), Look::new(colour));
+            shell.print(&requests::table(&lines, self.lines, &local, look))?;
+        }
+        Ok(Code::Done)
+    }
+
+    fn show_switches(&self, shell: &Shell, colour: &Colour) -> Result<Code, Error> {
         let switches = log::switches(&shell.accounts()?.locator())?;
         let last = &switches[switches.len().saturating_sub(self.lines)..];
         if switches.is_empty() {

@@ -22,22 +22,46 @@ mod doctor;
 mod export;
 mod help;
 mod import;
+mod keys;
 mod list;
 mod log;
 mod look;
 mod notes;
 mod policy;
 mod quota;
+mod refreshing;
 mod remove;
+mod requests;
 mod setup;
 mod status;
 mod table;
 mod view;
 mod watch;
-pub(super) mod when;
 mod who;
 
 use who::called;
+
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Output:
+  Tables and notes for people. With --json, a record, one JSON object on a line,
+  for each account: v, index, email, label, active, state, until, usage and more.
+
+Exit status:
+  0   Done; for doctor: all is well
+  1   There is no such account, the person said no, or doctor found something
+  2   The arguments are wrong, or nobody could be asked
+  65  A file is no login file
+  69  The issuer can't be reached
+  74  A file can't be read or written
+  75  Waiting for a lock timed out, or the login did
+  77  A login is needed or was refused, or others can read the store
+  78  The store is corrupt, or a setting is bad
+
+Examples:
+  codex-accounts add work
+  codex-accounts --watch --refresh
+  codex-accounts --json | jq -r 'select(.state == \"ready\").label'";
 
 /// See your accounts and change them
 #[derive(Debug, clap::Parser)]
@@ -50,9 +74,9 @@ use who::called;
     override_usage = concat!(
         status::usage!(),
         "
-       codex-accounts list [--json]
-       codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
-                          [--max N] [--timeout DURATION]
+       codex-accounts usage | list [--json]
+       codex-accounts add [--device | --no-browser] [--port PORT] [--max N]
+                          [--timeout DURATION] [ACCOUNT | --label NAME]
        codex-accounts use ACCOUNT | -
        codex-accounts enable | disable ACCOUNT
        codex-accounts label ACCOUNT NAME
@@ -61,7 +85,7 @@ use who::called;
         "
        codex-accounts remove [--yes] [--keep-login] ACCOUNT
        codex-accounts clear [--scope SCOPE] ACCOUNT | --all
-       codex-accounts log [-n COUNT] [--json]
+       codex-accounts log [-n COUNT] [--requests] [--json]
        codex-accounts import [--dry-run] FILE ...
        codex-accounts export [--with-secrets] [--force]
        codex-accounts doctor [--online] [--fix] [--json] | --restore [--yes]
@@ -70,6 +94,7 @@ use who::called;
        codex-accounts path
        codex-accounts completions bash | zsh | fish"
     ),
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct Accounts {
@@ -88,6 +113,8 @@ enum Action {
     /// The accounts and what is left of them; the default
     #[command(override_usage = status::usage!())]
     Status(status::Status),
+    /// Ask for the figures, and show them
+    Usage(status::Usage),
     /// The accounts as a plain table
     #[command(visible_alias = "ls")]
     List(list::List),
@@ -95,8 +122,8 @@ enum Action {
     #[command(
         visible_alias = "login",
         override_usage = "\
-codex-accounts add [--device | --no-browser] [--port PORT] [--label NAME]
-                          [--max N] [--timeout DURATION]"
+codex-accounts add [--device | --no-browser] [--port PORT] [--max N]
+                          [--timeout DURATION] [ACCOUNT | --label NAME]"
     )]
     Add(oauth_login::Options),
     /// Make an account active; '-' is the one before
@@ -157,6 +184,7 @@ impl super::Command for Accounts {
                 "write it after the subcommand",
             )),
             Some(Action::Status(action)) => action.run(shell, &self.colour),
+            Some(Action::Usage(action)) => action.run(shell, &self.colour),
             Some(Action::List(action)) => action.run(shell, &self.colour),
             Some(Action::Add(options)) => oauth_login::log_in(shell, &options, |_| Ok(())),
             Some(Action::Use(action)) => action.run(shell),

@@ -4,7 +4,6 @@
 use super::look::Ink;
 use super::quota::{Group, MONTHLY, unusual_length};
 use super::table::unbroken;
-use super::when::Local;
 use super::who::called;
 use crate::account::limit::Class;
 use crate::account::pick::{self, Decision, Nothing, Request};
@@ -12,6 +11,7 @@ use crate::account::time::UnixMillis;
 use crate::account::usage::Usage;
 use crate::account::{Account, State};
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::store::Document;
 
 /// All of them, in the order in which they matter.
@@ -31,7 +31,7 @@ fn of_account(index: usize, account: &Account, local: &Local, shell: &Shell) -> 
     let mut notes = Vec::new();
     let name = unbroken(&called(index, account));
     if let State::LoginRequired(dead) = account.state(None, local.now()) {
-        let add = unbroken(&shell.command("codex-accounts add"));
+        let add = unbroken(&shell.command(&format!("codex-accounts add {index}")));
         notes.push(format!("{name} is logged out ({}): {add}", dead.code));
     }
     for (scope, mark) in account.limits() {
@@ -177,6 +177,6 @@ fn unknown(document: &Document, local: &Local, shell: &Shell) -> Option<String> 
         [(index, one)] => unbroken(&called(*index, one)),
         several => unbroken(&format!("{} accounts", several.len())),
     };
-    let fetch = unbroken(&shell.command("codex-usage-fetch"));
-    Some(format!("no figures of {whose} yet: {fetch}"))
+    let refresh = unbroken(&shell.command("codex-accounts --refresh"));
+    Some(format!("no figures of {whose} yet: {refresh}"))
 }

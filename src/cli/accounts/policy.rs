@@ -54,9 +54,8 @@ fn strategy(text: &str) -> Result<Wish<Strategy>, String> {
 macro_rules! usage {
     () => {
         "\
-codex-accounts policy [--reserve PERCENT] [--credits WHEN] [ACCOUNT]
-       codex-accounts policy [--reserve PERCENT] [--credits WHEN]
-                             [--strategy STRATEGY] --default"
+codex-accounts policy [--reserve PERCENT] [--credits WHEN]
+                             [[--strategy STRATEGY] --default | ACCOUNT]"
     };
 }
 pub(super) use usage;

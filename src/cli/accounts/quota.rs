@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::when;
 use crate::account::time::UnixMillis;
 use crate::account::usage::{Usage, WEEKLY_MINUTES, Window};
+use crate::cli::when;
 use crate::store::Document;
 
 /// The length of the usual short window, in minutes.

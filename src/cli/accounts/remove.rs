@@ -38,8 +38,8 @@ impl Remove {
         let (account, left) =
             refresh::remove(shell.store(), &account, || take_out(shell, &account))?;
         shell.note(&format!("{name} is removed"));
-        if let Some(left) = left {
-            left.tell(shell);
+        if let Some(told) = left.and_then(Left::told) {
+            shell.note(&told);
         }
         match issuer {
             Some(issuer) => end_login(shell, &issuer, &account),

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::look::{Ink, Look};
 use super::notes;
 use super::quota::Group;
-use super::table::{self, Cell, Flexible};
-use super::when::Local;
+use super::table::{self, Cell, Flexible, unbroken};
 use super::who::{self, Mark};
 use crate::account::printable::printable;
 use crate::account::usage::{Usage, Window};
 use crate::account::{Account, State};
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::store::Document;
 
 /// Figures that are older may have changed a good deal.
@@ -25,7 +25,7 @@ pub(super) enum Lasting {
     Full,
     /// `limited until 14:20`
     Clock,
-    /// `limited 2h 5m`
+    /// `back 14:20`
     Brief,
 }
 
@@ -35,15 +35,6 @@ enum Reset {
     Clock,
     Short,
     Hidden,
-}
-
-/// How the age of the figures is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Age {
-    Full,
-    Brief,
-    /// By a sign at those that are stale.
-    Sign,
 }
 
 /// How much is shown of each account.
@@ -62,7 +53,8 @@ struct Layout {
     short: Reset,
     /// The reset of the long window.
     long: Reset,
-    age: Age,
+    /// Whether it is said when the figures were seen; where not, a sign is at those that are stale.
+    seen: bool,
 }
 
 /// From the most to the least; the first that fits is taken. Those before the last two have all that
@@ -76,13 +68,12 @@ const LAYOUTS: [Layout; 9] = {
         bar: 10,
         short: Reset::Clock,
         long: Reset::Clock,
-        age: Age::Full,
+        seen: true,
     };
     const USUAL: Layout = Layout {
         name: 16,
         lasting: Lasting::Brief,
         bar: 4,
-        age: Age::Brief,
         ..ROOMY
     };
     const TIGHT: Layout = Layout {
@@ -96,7 +87,7 @@ const LAYOUTS: [Layout; 9] = {
         name: 9,
         plan: 0,
         bar: 0,
-        age: Age::Sign,
+        seen: false,
         ..TIGHT
     };
     [
@@ -159,8 +150,9 @@ pub(super) fn render(document: &Document, local: &Local, look: Look, shell: &She
     let mut text = table::render(&rows, look);
     let mut notes = notes::notes(document, local, shell);
     if view.has_stale_sign() {
-        let note = "~ seen more than an hour ago: codex-usage-fetch";
-        notes.push((Ink::Faint, note.to_owned()));
+        let refresh = unbroken(&shell.command("codex-accounts --refresh"));
+        let note = format!("~ seen more than an hour ago: {refresh}");
+        notes.push((Ink::Faint, note));
     }
     if !notes.is_empty() {
         text.push('\n');
@@ -198,10 +190,9 @@ pub(super) fn state(account: &Account, local: &Local, lasting: Lasting) -> Cell 
                 Lasting::Full => Cell::new(Ink::Caution, clock())
                     .and(Ink::Plain, format!(" (in {})", local.until(until))),
                 Lasting::Clock => Cell::new(Ink::Caution, clock()),
-                Lasting::Brief => Cell::new(
-                    Ink::Caution,
-                    format!("limited {}", local.short_until(until)),
-                ),
+                Lasting::Brief => {
+                    Cell::new(Ink::Caution, format!("back {}", local.short_clock(until)))
+                }
             }
         }
         State::Refused(mark) => Cell::new(
@@ -243,8 +234,8 @@ impl View<'_> {
         }));
         columns.push(self.windows(Group::Short, self.layout.short));
         columns.push(self.windows(Group::Long, self.layout.long));
-        if self.layout.age != Age::Sign {
-            columns.push(self.column("AGE", |account| self.age(account.usage.as_ref())));
+        if self.layout.seen {
+            columns.push(self.column("SEEN", |account| self.seen(account.usage.as_ref())));
         }
         let row = |index: usize| columns.iter().map(|column| column[index].clone()).collect();
         (0..=accounts.len()).map(row).collect()
@@ -312,7 +303,7 @@ impl View<'_> {
         };
         self.column(&head, |account| {
             let window = account.usage.as_ref().and_then(|usage| {
-                let stale = self.layout.age == Age::Sign && self.is_stale(usage);
+                let stale = !self.layout.seen && self.is_stale(usage);
                 Some((group.window(usage, now)?, stale))
             });
             let Some((window, stale)) = window else {
@@ -359,12 +350,9 @@ impl View<'_> {
         }
     }
 
-    fn age(&self, usage: Option<&Usage>) -> Cell {
-        let age = match usage.and_then(|usage| usage.observed_at) {
-            None => "-".to_owned(),
-            Some(seen) if self.layout.age == Age::Full => self.local.age(seen),
-            Some(seen) => self.local.short_age(seen),
-        };
+    fn seen(&self, usage: Option<&Usage>) -> Cell {
+        let seen = usage.and_then(|usage| usage.observed_at);
+        let age = seen.map_or_else(|| "-".to_owned(), |seen| self.local.age(seen));
         Cell::new(Ink::Faint, age)
     }
 
@@ -381,8 +369,7 @@ impl View<'_> {
                 .iter()
                 .any(|group| group.window(usage, self.local.now()).is_some())
         };
-        self.layout.age == Age::Sign
-            && usages.any(|usage| has_window(usage) && self.is_stale(usage))
+        !self.layout.seen && usages.any(|usage| has_window(usage) && self.is_stale(usage))
     }
 }
 

@@ -1,20 +1,23 @@
 //! `codex-accounts --watch`: the status view in its place on the terminal, drawn anew when it
 //! says something else. It draws on the terminal's other screen, so that nothing is left behind
-//! however it ends.
+//! however it ends. Keys change what is shown; what they do is what the subcommands do.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Read as _};
-use std::thread;
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::time::{Interval, interval};
 
+use super::change::{self, Use};
+use super::keys::{Keys, Meaning};
 use super::look::{Colour, Ink, Look};
+use super::refreshing::Refreshing;
 use super::table::fitted;
-use super::when::Local;
 use super::{read, view};
+use crate::account::printable::printable;
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::sys::signals::{self, Wishes};
 use crate::sys::terminal::Hidden;
 use crate::sys::wish::Wish;
@@ -22,8 +25,17 @@ use crate::sys::wish::Wish;
 /// How often the store is read again; a moment for a person, nothing for a machine.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Shows the status view until a signal or the key `q` ends it.
-pub(super) fn watch(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
+/// How often figures are asked for while somebody looks, where that is wished.
+const OFTEN: Duration = Duration::from_secs(5 * 60);
+
+/// Younger figures are not asked for again, however often the key is pressed.
+const YOUNG: Duration = Duration::from_secs(30);
+
+/// What the keys do.
+const KEYS: &str = "0-9 use  e 0-9 enable or disable  r refresh  q ends";
+
+/// Shows the status view until a signal or the key `q` ends it; `asks` for figures all the while.
+pub(super) fn watch(shell: &Shell, colour: &Colour, asks: bool) -> Result<Code, Error> {
     if !io::stdout().is_terminal() {
         return Err(Error::hinted(
             Code::Usage,
@@ -37,16 +49,26 @@ pub(super) fn watch(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
         .enable_all()
         .build()
         .map_err(Error::output)?;
-    runtime.block_on(show(shell, colour))
+    let mut refreshing = Refreshing::new(shell)?;
+    // What is not part of the view would be drawn into it.
+    let ended = runtime.block_on(show(&shell.silent(), colour, asks, &mut refreshing));
+    refreshing.finish();
+    ended
 }
 
-async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
+async fn show(
+    shell: &Shell,
+    colour: &Colour,
+    asks: bool,
+    refreshing: &mut Refreshing,
+) -> Result<Code, Error> {
     let mut wishes = Wishes::watch().map_err(Error::output)?;
     let mut screen = Screen::enter(shell)?;
-    let mut keys = keys();
-    let mut shown = String::new();
+    let mut keys = Keys::of_terminal();
+    let mut often = asks.then(|| interval(OFTEN));
+    let (mut shown, mut said) = (String::new(), String::new());
     loop {
-        let drawing = drawing(shell, colour)?;
+        let drawing = drawing(shell, colour, &said)?;
         if drawing != shown {
             shell.print(&drawing)?;
             shown = drawing;
@@ -62,23 +84,49 @@ async fn show(shell: &Shell, colour: &Colour) -> Result<Code, Error> {
                     shown.clear();
                 }
             },
-            Some(key) = keys.recv() => if key == b'q' {
-                return Ok(Code::Done);
+            Some(key) = keys.next() => match key {
+                Meaning::End => return Ok(Code::Done),
+                Meaning::Refresh => refreshing.order(YOUNG),
+                Meaning::Use(index) => said = told(Use::of(&index).carry_out(shell)),
+                Meaning::Turn(index) => {
+                    said = told(change::turn(shell, &index).map(|notes| notes.join("; ")));
+                }
+                Meaning::Which => "enable or disable which one? 0-9".clone_into(&mut said),
+                Meaning::Nothing => said.clear(),
             },
+            Some(news) = refreshing.news() => said = news,
+            () = tick(&mut often) => refreshing.order(OFTEN),
             () = tokio::time::sleep(INTERVAL) => {}
         }
     }
 }
 
+/// What became of a key's wish.
+fn told(done: Result<String, Error>) -> String {
+    done.unwrap_or_else(|error| error.to_string())
+}
+
+/// The next time; never, where nothing is to be done at times.
+async fn tick(often: &mut Option<Interval>) {
+    match often {
+        Some(often) => drop(often.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
 /// The view as it overwrites the one before: each line to its end, then all below. In between the
 /// terminal shows the old one, if it knows how to (mode 2026).
-fn drawing(shell: &Shell, colour: &Colour) -> Result<String, Error> {
+fn drawing(shell: &Shell, colour: &Colour, said: &str) -> Result<String, Error> {
     let look = Look::new(colour);
     let local = Local::new(shell.now());
     let mut view = view::render(&read(shell)?, &local, look, shell);
     view.push('\n');
-    let way_out = fitted("q ends", look.columns(), look);
-    view.push_str(&look.paint(Ink::Faint, &way_out));
+    let line = |ink: Ink, text: &str| look.paint(ink, &fitted(text, look.columns(), look));
+    if !said.is_empty() {
+        view.push_str(&line(Ink::Plain, &printable(said)));
+        view.push('\n');
+    }
+    view.push_str(&line(Ink::Faint, KEYS));
     let mut drawing = String::from("\x1b[?2026h\x1b[H");
     // A line more than the screen has would scroll it.
     let lines: Vec<&str> = view.lines().take(height()).collect();
@@ -118,20 +166,4 @@ impl Drop for Screen<'_> {
         // A terminal that is gone needs no cleaning.
         let _ = self.shell.print("\x1b[?25h\x1b[?1049l");
     }
-}
-
-/// The keys that are typed. A thread reads them, which ends with the process; from anything but a
-/// terminal none come.
-fn keys() -> mpsc::Receiver<u8> {
-    let (typed, keys) = mpsc::channel(1);
-    if io::stdin().is_terminal() {
-        thread::spawn(move || {
-            for key in io::stdin().lock().bytes().map_while(Result::ok) {
-                if typed.blocking_send(key).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-    keys
 }

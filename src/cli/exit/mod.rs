@@ -1,9 +1,7 @@
 //! How a command ends: the one table of exit codes (DESIGN §2), the one place that maps errors to
 //! them, and the one place that prints an error.
 
-use std::io::Write;
-
-use crate::account::printable::printable;
+use super::saying::say;
 
 mod code;
 mod error;
@@ -24,9 +22,8 @@ pub fn report(name: &str, error: &Error) -> Code {
 
 /// Prints a message for people: to standard error, where a failure to do so has nowhere to go.
 pub fn complain(name: &str, message: &str, hint: Option<&str>) {
-    let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "{name}: error: {}", printable(message));
+    say(&format!("{name}: error: {message}"));
     if let Some(hint) = hint {
-        let _ = writeln!(out, "hint: {}", printable(hint));
+        say(&format!("hint: {hint}"));
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn play(stage: &Stage, killed: &[usize]) -> Result<Code, Error> {
     }
     say("\n")?;
     typed("codex-launch agent")?;
-    for number in 1..=2 {
+    for number in 1..=3 {
         request(stage, &names, number)?;
     }
     say("\n")?;
@@ -49,19 +49,18 @@ pub(super) fn play(stage: &Stage, killed: &[usize]) -> Result<Code, Error> {
     Ok(Code::Done)
 }
 
-/// Something is to happen: where no account is limited, the first one is.
+/// Something is to happen: where no account is limited, the first one is from its second request on.
 fn limit_one(script: &mut Script) {
-    let now = script.now();
     if !script.accounts.iter().any(|account| account.is_limited()) {
-        script.accounts[0].limit_at(now, LIMIT, LimitStyle::UsageLimit);
+        script.accounts[0].limit_after(1, LIMIT, LimitStyle::UsageLimit);
     }
 }
 
 /// A login in the pretend browser.
 fn log_in(stage: &Stage, name: &str) -> Result<(), Error> {
-    typed(&format!("codex-accounts add --label {name}"))?;
+    typed(&format!("codex-accounts add {name}"))?;
     let port = free_port()?.to_string();
-    let arguments = ["add", "--label", name, "--port", &port];
+    let arguments = ["add", name, "--port", &port];
     let said = run(stage, "codex-accounts", &arguments)?.stderr;
     // Before it stands what a person would need who has to open the browser.
     let last = said.lines().last().unwrap_or_default();

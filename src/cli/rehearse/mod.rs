@@ -23,6 +23,23 @@ mod demonstration;
 mod ending;
 mod stage;
 
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Output:
+  The command's. After it, standard error says what was asked of whom.
+
+Exit status:
+  That of the command; 128 and the signal's number if a signal ended it. Before
+  it runs:
+  1   There is no such command
+  2   The arguments are wrong
+  74  There is no room for the stage
+
+Examples:
+  codex-rehearse --limit one=2h -- sh script
+  codex-rehearse --limit one=2h@3 -- codex-launch opencode
+  codex-rehearse --change --limit two=10m";
+
 /// Rehearse: run a command with pretend accounts, and spend nothing
 ///
 /// Starts a pretend issuer and backend on loopback, logs pretend accounts in, and runs the command
@@ -42,6 +59,7 @@ mod stage;
                       [--usage ID=PERCENT[,PERCENT]]... [--kill ID]...
                       [--slow DURATION] [--portable]",
     mut_arg("store", |store| store.help("Refused: a rehearsal has a store of its own")),
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct Rehearse {

@@ -81,11 +81,26 @@ pub(super) fn let_go(path: &Path, text: &[u8]) -> Result<Vec<u8>, for_good::Erro
     })
 }
 
-/// Where the configuration points, if the provider that is chosen is ours.
-pub(super) fn points_at() -> Option<String> {
+/// The configuration as it is, where there is one that can be read.
+fn of_person() -> Option<DocumentMut> {
     let text = fs::read(folder().ok()?.join("config.toml")).ok()?;
     let text = std::str::from_utf8(without_mark(&text)).ok()?;
-    let config: DocumentMut = text.parse().ok()?;
+    text.parse().ok()
+}
+
+/// Whether logins are kept in the keyring, or may be.
+pub(super) fn uses_keyring() -> bool {
+    let config = of_person();
+    let kept = config
+        .as_ref()
+        .and_then(|it| it.get("cli_auth_credentials_store"));
+    let kept = kept.and_then(|item| item.as_str());
+    matches!(kept, Some("keyring" | "auto"))
+}
+
+/// Where the configuration points, if the provider that is chosen is ours.
+pub(super) fn points_at() -> Option<String> {
+    let config = of_person()?;
     if config.get("model_provider")?.as_str()? != PROVIDER {
         return None;
     }

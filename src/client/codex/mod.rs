@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::contract::{Client, LoginFile, NoLogin};
+use super::contract::{Client, Elsewhere, LoginFile, NoLogin};
 use super::for_good::{self, Edit, Standing};
 use super::wiring::{self, Relay, Wiring};
 use crate::account::Account;
@@ -14,6 +14,7 @@ use crate::store::{self, lock::Waiting};
 mod auth_file;
 mod config;
 mod folder;
+mod keyring;
 mod sessions;
 mod wire;
 
@@ -79,6 +80,10 @@ impl Client for Codex {
 
     fn snippet(&self, relay: &Standing<'_>) -> String {
         config::snippet(relay)
+    }
+
+    fn login_elsewhere(&self) -> Elsewhere {
+        keyring::login()
     }
 
     fn shares_login(&self) -> Option<&'static str> {

@@ -73,7 +73,7 @@ impl Cached {
 impl Pool {
     /// The document as the store has it, with what is pending. When the store takes too long, the
     /// last one that is known.
-    pub(super) async fn document(self: &Arc<Self>) -> Arc<Document> {
+    pub(in crate::proxy) async fn document(self: &Arc<Self>) -> Arc<Document> {
         if !self.cached.is_fresh() {
             // When that takes too long, what is known has to do.
             let _ = timeout(self.cached.patience(), self.look()).await;

@@ -11,8 +11,8 @@ use crate::account::pick::{self, Decision, Nothing};
 use crate::account::{Account, State, identity};
 use crate::cli::accounts::notes;
 use crate::cli::accounts::table::unbroken;
-use crate::cli::accounts::when::Local;
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::client::registry;
 use crate::oauth::refresh::{self, Undone};
 use crate::store::Document;
@@ -55,7 +55,7 @@ fn login(shell: &Shell, document: &Document, index: usize) -> Vec<Finding> {
 /// Whether a login is alive, as far as it can be known without asking.
 fn life(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Finding> {
     let now = shell.now();
-    let add = || Mend::Type(shell.command("codex-accounts add"));
+    let add = || Mend::Type(shell.command(&format!("codex-accounts add {index}")));
     let refresh = |flags: &str| {
         let command = format!("codex-token-refresh {flags}{index}");
         Mend::Type(shell.command(&command))
@@ -73,7 +73,7 @@ fn life(shell: &Shell, account: &Account, name: &str, index: usize) -> Option<Fi
     if let Some(idle) = idle.filter(|idle| *idle > IDLE) {
         let days = idle.as_secs() / (24 * 60 * 60);
         let what = format!("{name} was not renewed for {days} days, and may be dead");
-        return Some(Finding::note("login", what, refresh("--force ")));
+        return Some(Finding::note("login", what, refresh("--now ")));
     }
     has_expired.then(|| {
         let what = format!(

@@ -2,10 +2,10 @@
 
 use crate::account::printable::printable;
 use crate::account::time::UnixMillis;
-use crate::cli::accounts::when::Local;
 use crate::cli::accounts::{called, confirm};
 use crate::cli::exit::{Code, Error};
 use crate::cli::shell::Shell;
+use crate::cli::when::Local;
 use crate::store::restore::Backup;
 
 /// Shows what the backup holds, asks, and brings it back.

@@ -18,14 +18,14 @@ const NEAR: Duration = Duration::from_secs(12 * HOUR);
 
 /// The present time, where the person is.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Local {
+pub(super) struct Local {
     now: UnixMillis,
     zone: TimeZone,
 }
 
 impl Local {
     /// The time zone is the system's, or the one that `TZ` names.
-    pub(in crate::cli) fn new(now: UnixMillis) -> Self {
+    pub(super) fn new(now: UnixMillis) -> Self {
         let zone = TimeZone::system();
         Self { now, zone }
     }
@@ -35,7 +35,7 @@ impl Local {
     }
 
     /// `14:20` of today or within the next hours, within a week `Mon 14:20`, else `4 May 14:20`.
-    pub(in crate::cli) fn clock(&self, time: UnixMillis) -> String {
+    pub(super) fn clock(&self, time: UnixMillis) -> String {
         let format = match self.distance(time) {
             Distance::Near => "%H:%M",
             Distance::Week => "%a %H:%M",
@@ -70,11 +70,6 @@ impl Local {
         span(time.since(self.now))
     }
 
-    /// How long until then, as [`short_span`] has it.
-    pub(super) fn short_until(&self, time: UnixMillis) -> String {
-        short_span(time.since(self.now))
-    }
-
     /// How long ago, in one unit: `now`, `3 min`, `2 h`, `4 d`.
     pub(super) fn age(&self, time: UnixMillis) -> String {
         match self.now.since(time).as_secs() {
@@ -83,11 +78,6 @@ impl Local {
             secs if secs < 2 * DAY => format!("{} h", secs / HOUR),
             secs => format!("{} d", secs / DAY),
         }
-    }
-
-    /// The same in fewer letters: `now`, `3m`, `2h`, `4d`.
-    pub(super) fn short_age(&self, time: UnixMillis) -> String {
-        self.age(time).replace(" min", "m").replace(' ', "")
     }
 
     fn distance(&self, time: UnixMillis) -> Distance {
@@ -128,7 +118,7 @@ enum Distance {
 pub(super) fn span(length: Duration) -> String {
     let secs = length.as_millis().div_ceil(1000);
     let secs = u64::try_from(secs).unwrap_or(u64::MAX);
-    if secs <= MINUTE {
+    if secs < MINUTE {
         return format!("{secs} s");
     }
     let (count, unit, big, small) = if secs <= DAY {
@@ -141,19 +131,6 @@ pub(super) fn span(length: Duration) -> String {
         (many, 0) => format!("{many} {big}"),
         (many, few) => format!("{many} {big} {few} {small}"),
     }
-}
-
-/// The same in fewer letters, and in one unit from ten of it on: `45s`, `12m`, `2h 5m`, `12h`,
-/// `3d 4h`.
-pub(super) fn short_span(length: Duration) -> String {
-    let span = match length.as_secs().div_ceil(HOUR) {
-        hours @ 11..=24 => format!("{hours} h"),
-        _ => span(length),
-    };
-    let span = span.replace(" min", "m");
-    [" s", " h", " d"]
-        .into_iter()
-        .fold(span, |text, unit| text.replace(unit, unit.trim_start()))
 }
 
 #[cfg(test)]
@@ -197,21 +174,6 @@ mod tests {
             assert_eq!(span(Duration::from_secs(secs)), text);
         }
         assert_eq!(span(Duration::from_millis(1)), "1 s");
-    }
-
-    #[test]
-    fn short_spans_have_no_room_to_waste() {
-        for (secs, text) in [
-            (45, "45s"),
-            (61, "2m"),
-            (2 * 3600 + 4 * 60 + 1, "2h 5m"),
-            (9 * 3600 + 59 * 60, "9h 59m"),
-            (12 * 3600 + 60, "13h"),
-            (86_400, "24h"),
-            (3 * 86_400 + 3 * 3600 + 1, "3d 4h"),
-        ] {
-            assert_eq!(short_span(Duration::from_secs(secs)), text);
-        }
     }
 
     #[test]

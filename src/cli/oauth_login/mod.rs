@@ -1,30 +1,55 @@
 //! `codex-oauth-login`: nothing in; one record for each account that logged in out.
 
-use std::future::pending;
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
-use std::thread;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, Receiver, Sender};
-use url::Url;
+use at_browser::AtBrowser;
+use lines::{Answer, Lines};
 
-use super::args::{self, Common};
-use super::exit::{Code, Error};
-use super::record::AccountRecord;
-use super::shell::Shell;
+use crate::account::handle::Handle;
 use crate::account::identity::Admission;
-use crate::account::{Account, label};
+use crate::account::{Account, label, select};
+use crate::cli::args::{self, Common};
+use crate::cli::exit::{Code, Error};
+use crate::cli::record::AccountRecord;
+use crate::cli::shell::{self, Shell};
+use crate::cli::when;
 use crate::client::opencode::AuthFile;
-use crate::net::browser;
+use crate::net::browser::Opened;
 use crate::net::callback::Ports;
 use crate::net::endpoint::Endpoint;
 use crate::oauth::issuer::Issuer;
-use crate::oauth::login::{self, Admitted, Person, Reception, Unusable};
+use crate::oauth::login::{self, Admitted, Reception};
 use crate::oauth::{device, device::Invitation};
-use crate::sys::signals::Shield;
+use crate::store::{self, Absent};
 
-/// A longer line is no answer to anything; it is read in pieces.
-const LONGEST_LINE: u64 = 64 << 10;
+mod at_browser;
+mod lines;
+
+/// What `--help` says after the options, as the page has it.
+const MORE: &str = "\
+Input:
+  With --no-browser, and on a terminal: the address that the browser ends at,
+  its query, the code and the state as code#state, or the code alone.
+
+Output:
+  A record, one JSON object on a line, for each account that logged in: the keys
+  of 'codex-accounts list --json'. It holds no secret.
+
+Exit status:
+  0   Logged in
+  1   There are as many accounts as --max allows, or the person gave up
+  2   The arguments are wrong, or the label is none
+  65  What was pasted is no answer to this login
+  69  The issuer can't be reached, or offers no device codes
+  74  The ports are taken by other programs
+  75  The login timed out
+  77  The login was denied, or the issuer did not accept it
+  78  The store is corrupt, or a setting is bad
+
+Examples:
+  codex-oauth-login work
+  codex-oauth-login --device | jq -r .email";
 
 /// Log in, and keep the account
 ///
@@ -36,7 +61,8 @@ const LONGEST_LINE: u64 = 64 << 10;
     version,
     long_version = crate::cli::VERSION,
     override_usage = "codex-oauth-login [-qhV] [--store FILE] [--device | --no-browser]\n       \
-[--port PORT] [--label NAME] [--max N] [--timeout DURATION]",
+[--port PORT] [--max N] [--timeout DURATION] [ACCOUNT | --label NAME]",
+    after_long_help = MORE,
     term_width = 80
 )]
 pub struct OauthLogin {
@@ -49,6 +75,9 @@ pub struct OauthLogin {
 /// How to log in: for every command that does.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
+    /// An account to log in again; or else what a new one is to be called
+    #[arg(value_name = "ACCOUNT", conflicts_with = "label")]
+    account: Option<String>,
     /// Show a code to type in a browser anywhere
     #[arg(long, conflicts_with_all = ["no_browser", "port"])]
     device: bool,
@@ -84,6 +113,7 @@ impl Default for Options {
     /// Those of a command line without any.
     fn default() -> Self {
         Self {
+            account: None,
             device: false,
             no_browser: false,
             port: None,
@@ -94,7 +124,7 @@ impl Default for Options {
     }
 }
 
-impl super::Command for OauthLogin {
+impl crate::cli::Command for OauthLogin {
     const NAME: &'static str = "codex-oauth-login";
     type Around = Shell;
 
@@ -123,27 +153,35 @@ pub fn log_in(
     let issuer = Issuer::new(Endpoint::issuer()?);
     let opencode = AuthFile::of_person(shell.waiting())?;
     let mut accounts = shell.read(shell.accounts()?.as_ref())?.accounts;
-    if let Some(label) = &options.label {
-        if label.is_empty() {
-            return Err(Error::new(Code::Usage, "a label must not be empty"));
-        }
-        label::check(&accounts, None, label)
-            .map_err(|error| Error::new(Code::Usage, error.to_string()))?;
+    let whose = options.whose(&accounts)?;
+    if !matches!(whose, Whose::Known(_)) {
+        refuse_more(&accounts, options.max)?;
     }
-    refuse_more(&accounts, options.max)?;
     let mut lines = Lines::default();
     let way = options.way(&mut lines);
     let mut reception = Reception {
         issuer: &issuer,
         store: shell.store(),
         opencode: &opencode,
-        label: options.label.as_deref(),
+        label: whose.label(),
         clock: shell.clock(),
     };
     loop {
-        let login = options.log_in_once(shell, &reception, way, &mut lines)?;
+        let mut login = options.log_in_once(shell, &reception, way, &mut lines)?;
         announce(shell, &login, reception.label);
+        if let Whose::Known(wanted) = whose
+            && wanted != login.admission.index()
+        {
+            let name = accounts[wanted].name();
+            shell.tell(&format!("that was not {name}, whose login is as it was"));
+        }
+        if is_conversation() && login.account().label.is_none() {
+            ask_for_label(shell, &mut login, &mut lines)?;
+        }
         admitted(&login)?;
+        if let Whose::Known(_) = whose {
+            return Ok(Code::Done);
+        }
         // It was the name of that one.
         reception.label = None;
         accounts = login.document.accounts;
@@ -179,6 +217,86 @@ fn refuse_more(accounts: &[Account], max: u16) -> Result<(), Error> {
     ))
 }
 
+/// Whose login is wanted.
+enum Whose<'a> {
+    /// Anybody's.
+    Any,
+    /// A new one's, who is to be called so; a known one keeps its label.
+    Called(&'a str),
+    /// That of the account at this index.
+    Known(usize),
+}
+
+impl Whose<'_> {
+    fn label(&self) -> Option<&str> {
+        match self {
+            Self::Called(label) => Some(label),
+            Self::Any | Self::Known(_) => None,
+        }
+    }
+}
+
+impl Options {
+    /// An account is known by its name; a name that nobody has is the label of a new one.
+    fn whose(&self, accounts: &[Account]) -> Result<Whose<'_>, Error> {
+        if let Some(name) = &self.account {
+            match shell::find(accounts, name) {
+                Ok(index) => return Ok(Whose::Known(index)),
+                Err(error) if is_ambiguous(&error) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        let Some(label) = self.account.as_deref().or(self.label.as_deref()) else {
+            return Ok(Whose::Any);
+        };
+        check_label(accounts, None, label)
+            .map_err(|why| Error::new(Code::Usage, why))
+            .map(|()| Whose::Called(label))
+    }
+}
+
+const fn is_ambiguous(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Select {
+            source: select::Error::Ambiguous { .. },
+            ..
+        }
+    )
+}
+
+fn check_label(accounts: &[Account], index: Option<usize>, label: &str) -> Result<(), String> {
+    if label.is_empty() {
+        return Err("a label must not be empty".to_owned());
+    }
+    label::check(accounts, index, label).map_err(|error| error.to_string())
+}
+
+/// Asks what the account is to be called, until it can be called so or the person wants no label.
+fn ask_for_label(shell: &Shell, login: &mut Admitted, lines: &mut Lines) -> Result<(), Error> {
+    let index = login.admission.index();
+    let name = login.account().name();
+    let question = format!("A label for {name}, like 'work'; Enter for none: ");
+    let label = loop {
+        let label = lines.ask(&question).unwrap_or_default();
+        match check_label(&login.document.accounts, Some(index), label.trim()) {
+            Ok(()) => break label.trim().to_owned(),
+            Err(_) if label.trim().is_empty() => return Ok(()),
+            Err(why) => shell.tell(&why),
+        }
+    };
+    let who = Handle::from(login.account());
+    login.document = store::update(shell.store(), Absent::Refuse, |document| {
+        if let Some(index) = who.find(&document.accounts)
+            && label::check(&document.accounts, Some(index), &label).is_ok()
+        {
+            document.accounts[index].label = Some(label.clone());
+        }
+        document.clone()
+    })?;
+    Ok(())
+}
+
 /// How the person gets to the issuer, and its answer back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -212,16 +330,22 @@ impl Options {
     ) -> Result<Admitted, login::Error> {
         if way == Way::Device {
             let patience = self.timeout.unwrap_or(device::PATIENCE);
-            return reception.by_device(patience, |invitation| show_code(shell, invitation));
+            return reception.by_device(patience, |invitation| {
+                show_code(shell, invitation);
+                shell.note(&format!("waiting, {}", when::span(patience)));
+            });
         }
+        let patience = self.timeout.unwrap_or(login::PATIENCE);
         let mut person = AtBrowser {
             shell,
             lines,
             opens: way == Way::Browser,
             pastes: way == Way::Paste,
+            patience,
+            opened: Opened::Not,
+            reminds_at: None,
         };
         let ports = self.port.map_or(Ports::Registered, Ports::Only);
-        let patience = self.timeout.unwrap_or(login::PATIENCE);
         reception.by_browser(ports, patience, &mut person)
     }
 }
@@ -266,116 +390,4 @@ fn is_remote() -> bool {
         && !["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"]
             .into_iter()
             .any(is_set)
-}
-
-/// The person at a browser login.
-struct AtBrowser<'a> {
-    shell: &'a Shell,
-    lines: &'a mut Lines,
-    /// Whether a browser is opened for them.
-    opens: bool,
-    /// Whether they are asked for what the browser comes back with.
-    pastes: bool,
-}
-
-impl Person for AtBrowser<'_> {
-    fn brings_answer(&self) -> bool {
-        !self.opens
-    }
-
-    fn is_there(&self) -> bool {
-        is_conversation()
-    }
-
-    fn show(&mut self, url: &Url) {
-        if self.opens && browser::open(url) {
-            self.shell
-                .note_page("log in with the browser; its page is", url);
-            return;
-        }
-        self.shell
-            .tell_page("open this page in a browser and log in:", url);
-        // Other input than a person's is left alone where none was asked for.
-        self.pastes |= self.is_there();
-        if self.is_there() {
-            self.shell.note(
-                "if the browser can't come back here, paste the address that it ends at, \
-                 or the code in it",
-            );
-        }
-    }
-
-    async fn line(&mut self) -> Option<String> {
-        match self.pastes {
-            true => self.lines.next().await,
-            false => pending().await,
-        }
-    }
-
-    fn reject(&mut self, why: Unusable) {
-        self.shell.tell(&format!("{why}; try again"));
-    }
-}
-
-/// What no answer counts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Yes,
-    No,
-}
-
-/// The lines of standard input. A thread reads them from when one is first wanted, since a login
-/// can end while a line is awaited; the line goes to whoever wants the next one.
-#[derive(Default)]
-struct Lines(Option<Receiver<String>>);
-
-impl Lines {
-    /// The next line; `None` at the end of input.
-    async fn next(&mut self) -> Option<String> {
-        self.receiver().recv().await
-    }
-
-    /// Asks on standard error. The end of input is a no.
-    fn confirm(&mut self, question: &str, usual: Answer) -> bool {
-        let mut out = io::stderr().lock();
-        // Who can't see the question does not answer it.
-        let _ = write!(out, "{question}").and_then(|()| out.flush());
-        match self.receiver().blocking_recv() {
-            None => {
-                let _ = writeln!(out);
-                false
-            }
-            Some(line) => match line.trim().to_lowercase().as_str() {
-                "" => usual == Answer::Yes,
-                answer => matches!(answer, "y" | "yes"),
-            },
-        }
-    }
-
-    fn receiver(&mut self) -> &mut Receiver<String> {
-        self.0.get_or_insert_with(|| {
-            let (lines, receiver) = mpsc::channel(1);
-            // Signals are the main thread's, which holds them back while it must.
-            let _shield = Shield::raise();
-            // Without one there are no lines, as at the end of input.
-            let _ = thread::Builder::new().spawn(move || read_lines(&lines));
-            receiver
-        })
-    }
-}
-
-/// Reads until the input ends or fails, which is the same to whoever waits for a line.
-fn read_lines(lines: &Sender<String>) {
-    let mut input = io::stdin().lock();
-    loop {
-        let mut line = Vec::new();
-        match (&mut input).take(LONGEST_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let line = String::from_utf8_lossy(&line).into_owned();
-        if lines.blocking_send(line).is_err() {
-            return;
-        }
-    }
 }
