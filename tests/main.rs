@@ -14,9 +14,12 @@ mod accounts_requests;
 mod accounts_view;
 mod accounts_watch;
 #[cfg(target_os = "linux")]
+mod bad_input;
+#[cfg(target_os = "linux")]
 mod canaries;
 mod cmd;
 mod codex;
+mod codex_app_server;
 mod codex_socket;
 mod corpus;
 mod e2e;

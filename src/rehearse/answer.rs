@@ -34,6 +34,15 @@ pub enum Answer {
         /// The body. More than one chunk makes it a stream, sent at the script's pace.
         chunks: Vec<Bytes>,
     },
+    /// These bytes again and again, for as long as the client reads.
+    Endless {
+        /// The HTTP status; `None`: they come in the place of the head.
+        status: Option<u16>,
+        /// The header fields.
+        headers: Vec<(String, String)>,
+        /// What comes again and again.
+        chunk: Bytes,
+    },
 }
 
 impl Answer {

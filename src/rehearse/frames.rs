@@ -153,7 +153,10 @@ impl Connection {
                 let _ = self.socket.get_mut().write_all(&bytes).await;
                 Err(Gone)
             }
-            Outcome::Silence | Outcome::Upgrade(_) => self.wait_for_the_end().await,
+            // A WebSocket has its head behind it.
+            Outcome::Silence | Outcome::EndlessHead(_) | Outcome::Upgrade(_) => {
+                self.wait_for_the_end().await
+            }
         }
     }
 

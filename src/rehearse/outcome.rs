@@ -19,6 +19,8 @@ pub(super) enum Outcome {
     Upgrade(Vec<Field>),
     /// The connection gets these bytes, if any, in place of a response, and is closed.
     Hangup(Bytes),
+    /// The connection gets a head that is these bytes again and again.
+    EndlessHead(Bytes),
     /// Nothing, for as long as the client waits.
     Silence,
 }
@@ -101,7 +103,7 @@ impl Outcome {
             Self::Reply(reply) => reply.headers.extend(headers),
             Self::Events(stream) => stream.headers.extend(headers),
             Self::Upgrade(fields) => fields.extend(headers),
-            Self::Hangup(_) | Self::Silence => {}
+            Self::Hangup(_) | Self::EndlessHead(_) | Self::Silence => {}
         }
         self
     }
@@ -122,7 +124,7 @@ impl Outcome {
                 stream.end = end;
             }
             Self::Reply(reply) => reply.cut(end),
-            Self::Upgrade(_) | Self::Hangup(_) | Self::Silence => {}
+            Self::Upgrade(_) | Self::Hangup(_) | Self::EndlessHead(_) | Self::Silence => {}
         }
         self
     }

@@ -28,7 +28,21 @@ pub(super) fn render(
             status,
             headers,
             chunks,
-        } => raw(*status, headers, chunks.clone()),
+        } => scripted(*status, headers, |status| {
+            Reply::new(status, chunks.clone())
+        }),
+        Answer::Endless {
+            status: None,
+            chunk,
+            ..
+        } => Outcome::EndlessHead(chunk.clone()),
+        Answer::Endless {
+            status: Some(status),
+            headers,
+            chunk,
+        } => scripted(*status, headers, |status| {
+            Reply::endless(status, chunk.clone())
+        }),
         Answer::Close { code, after } => match after {
             Progress::Nothing => Outcome::closed(*code),
             after => streams::closed(good(None), *after, *code),
@@ -127,7 +141,11 @@ fn styled(
     }
 }
 
-fn raw(status: u16, headers: &[(String, String)], chunks: Vec<Bytes>) -> Outcome {
+fn scripted(
+    status: u16,
+    headers: &[(String, String)],
+    reply: impl FnOnce(StatusCode) -> Reply,
+) -> Outcome {
     // 1xx never ends a request, so hyper would not send it as an answer either.
     let status = StatusCode::from_u16(status)
         .ok()
@@ -143,14 +161,14 @@ fn raw(status: u16, headers: &[(String, String)], chunks: Vec<Bytes>) -> Outcome
         .collect();
     match (status, fields) {
         (Some(status), Some(fields)) => {
-            let mut reply = Reply::new(status, chunks);
+            let mut reply = reply(status);
             reply.headers = fields;
             Outcome::Reply(reply)
         }
         _ => Outcome::whole(
             StatusCode::INTERNAL_SERVER_ERROR,
             "text/plain",
-            "the scripted raw answer has a status or a header that HTTP does not have",
+            "the scripted answer has a status or a header that HTTP does not have",
         ),
     }
 }

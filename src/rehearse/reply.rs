@@ -25,6 +25,8 @@ pub(super) struct Reply {
     /// What `Content-Length` says; `None`: the body is a stream.
     length: Option<u64>,
     end: End,
+    /// What comes again and again behind the chunks.
+    endless: Option<Bytes>,
     /// How long the body waits for its first chunk.
     pub(super) silence: Duration,
 }
@@ -42,6 +44,7 @@ impl Reply {
             chunks,
             length,
             end: End::Clean,
+            endless: None,
             silence: Duration::ZERO,
         }
     }
@@ -54,7 +57,16 @@ impl Reply {
             chunks,
             length: None,
             end,
+            endless: None,
             silence: Duration::ZERO,
+        }
+    }
+
+    /// A body without end.
+    pub(super) fn endless(status: StatusCode, chunk: Bytes) -> Self {
+        Self {
+            endless: Some(chunk),
+            ..Self::stream(status, Vec::new(), End::Never)
         }
     }
 
@@ -91,6 +103,7 @@ impl Reply {
             pace,
             timer: (!self.silence.is_zero()).then(|| Box::pin(sleep(self.silence))),
             end: self.end,
+            endless: self.endless,
             flushed: false,
         });
         *response.status_mut() = self.status;
@@ -120,6 +133,7 @@ pub(super) struct Chunks {
     /// What the next chunk waits for; set anew for each one after the first.
     timer: Option<Pin<Box<Sleep>>>,
     end: End,
+    endless: Option<Bytes>,
     flushed: bool,
 }
 
@@ -148,6 +162,9 @@ impl Body for Chunks {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if self.rest.as_slice().is_empty() {
+            if let Some(chunk) = &self.endless {
+                return Poll::Ready(Some(Ok(Frame::data(chunk.clone()))));
+            }
             return self.finish(context);
         }
         if let Some(timer) = &mut self.timer {

@@ -192,14 +192,19 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     if let Some(opened) = take(&opened) {
         return frames::serve(stream, parts.read_buf.to_vec(), opened, Arc::clone(&shared)).await;
     }
-    if let Some(Hangup(bytes)) = end
-        .as_ref()
-        .err()
-        .and_then(|error| error.source())
-        .and_then(|error| error.downcast_ref())
-    {
-        // The client may be gone already.
-        let _ = stream.write_all(bytes).await;
+    let end = end.as_ref().err().and_then(|error| error.source());
+    // The client may be gone already.
+    match end.and_then(|error| error.downcast_ref()) {
+        Some(Hangup::After(bytes)) => {
+            let _ = stream.write_all(bytes).await;
+        }
+        Some(Hangup::Never(chunk)) => {
+            let mut written = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+            while written.is_ok() {
+                written = stream.write_all(chunk).await;
+            }
+        }
+        None => {}
     }
     let _ = stream.shutdown().await;
 }
@@ -247,7 +252,7 @@ async fn answer(
     }
     let reply = match act.outcome {
         Outcome::Reply(reply) => reply,
-        Outcome::Events(stream) => stream.into_reply().ok_or(Hangup(Bytes::new()))?,
+        Outcome::Events(stream) => stream.into_reply().ok_or(Hangup::After(Bytes::new()))?,
         Outcome::Upgrade(headers) => {
             if let Some(request) = kept
                 && let Some(account) = request.account
@@ -261,7 +266,8 @@ async fn answer(
             }
             Reply::upgrade(headers)
         }
-        Outcome::Hangup(bytes) => return Err(Hangup(bytes)),
+        Outcome::Hangup(bytes) => return Err(Hangup::After(bytes)),
+        Outcome::EndlessHead(chunk) => return Err(Hangup::Never(chunk)),
         Outcome::Silence => return std::future::pending().await,
     };
     if let Some(place) = place {
@@ -275,7 +281,7 @@ async fn read(mut body: Incoming) -> Result<Bytes, Hangup> {
     let mut kept = BytesMut::new();
     while let Some(frame) = body.frame().await {
         // A body that breaks off gets no answer.
-        let frame = frame.map_err(|_| Hangup(Bytes::new()))?;
+        let frame = frame.map_err(|_| Hangup::After(Bytes::new()))?;
         if let Ok(data) = frame.into_data() {
             kept.extend_from_slice(&data);
         }
@@ -283,9 +289,14 @@ async fn read(mut body: Incoming) -> Result<Bytes, Hangup> {
     Ok(kept.freeze())
 }
 
-/// The connection is to be closed, with these bytes before.
+/// The connection is no longer one of HTTP.
 #[derive(Debug)]
-struct Hangup(Bytes);
+enum Hangup {
+    /// It is closed after these bytes.
+    After(Bytes),
+    /// It gets a head that is these bytes again and again.
+    Never(Bytes),
+}
 
 impl fmt::Display for Hangup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

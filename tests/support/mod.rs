@@ -3,6 +3,7 @@
 //! Holds no assertion about a command; those are in the file of their topic.
 
 pub(crate) mod accounts;
+pub(crate) mod app_server;
 pub(crate) mod asked;
 pub(crate) mod canary;
 #[cfg(target_os = "linux")]
