@@ -200,7 +200,7 @@ fn a_screen_without_a_login_gets_a_provider_that_asks_for_none() {
     -c
     model_provider=codex_accounts
     -c
-    model_providers.codex_accounts={name="OpenAI",base_url="http://127.0.0.1:PORT/codex",wire_api="responses",env_key="CODEX_ACCOUNTS_KEY",requires_openai_auth=false,supports_websockets=true}
+    model_providers.codex_accounts={name="OpenAI",base_url="http://127.0.0.1:PORT/codex",wire_api="responses",env_http_headers={"x-codex-accounts-key"="CODEX_ACCOUNTS_KEY"},requires_openai_auth=false,supports_websockets=true}
     resume
     --last
     1

@@ -10,6 +10,7 @@ use codex_accounts::rehearse::{Script, Style};
 
 use super::support::Home;
 use super::support::accounts::{account, store};
+use super::support::app_server::AppServer;
 use super::support::pretend::Servers;
 use super::support::server::Server;
 
@@ -368,4 +369,15 @@ fn a_launch_goes_its_own_way_where_clients_are_set_up_for_good() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn a_launch_with_a_screen_or_an_editor_was_refused_where_codex_is_set_up_for_good() {
+    let (home, _pretend, _) = with_clients("codex");
+    let mut server = AppServer::start(&home, "codex-launch", &["codex", "app-server"]);
+    let thread = server.begin("gpt-5.5");
+    server.say(&thread, "say who you are");
+    let end = ("completed", "answered by two@example.com");
+    let (status, said) = server.end_of_turn();
+    assert_eq!((&*status, &*said), end);
 }

@@ -48,12 +48,14 @@ const LOG: &str = "RUST_LOG";
 const LOG_WITHOUT_WEBSOCKET: &str = "error,codex_api::endpoint::responses_websocket=off";
 
 /// A provider of its own, with the key in a variable: it asks for no login. The name `OpenAI` keeps
-/// what Codex does only for OpenAI.
+/// what Codex does only for OpenAI. The key has a header of its own, since a setup for good gives the
+/// provider a command for the bearer, beside which Codex takes no variable for it.
 fn by_own_provider(relay: Relay<'_>) -> Wiring {
     const KEY: &str = "CODEX_ACCOUNTS_KEY";
+    const KEY_HEADER: &str = "x-codex-accounts-key";
     let provider = format!(
         "model_providers.{PROVIDER}={{name=\"OpenAI\",base_url=\"{}\",wire_api=\"responses\",\
-         env_key=\"{KEY}\",requires_openai_auth=false,supports_websockets={}}}",
+         env_http_headers={{\"{KEY_HEADER}\"=\"{KEY}\"}},requires_openai_auth=false,supports_websockets={}}}",
         relay.url, relay.websocket
     );
     Wiring {
