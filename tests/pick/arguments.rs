@@ -46,7 +46,7 @@ fn completion_knows_the_strategies_and_the_accounts_of_the_store_that_was_typed(
         let index = words.split(' ').count();
         let script = format!(
             "CODEX_ACCOUNTS_COMPLETE=bash _CLAP_COMPLETE_INDEX={index} _CLAP_COMPLETE_COMP_TYPE=9 \
-             _CLAP_IFS=' ' codex-account-pick -- {words} ''"
+             _CLAP_IFS=' ' codex-accounts -- {words} ''"
         );
         home.sh(&script).stdout
     };
