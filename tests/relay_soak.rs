@@ -116,7 +116,7 @@ fn trouble(setting: &Setting, round: usize) {
             let _ = holder.wait();
         }
         _ => {
-            let mut command = quiet("exec codex-token-refresh --force 5")
+            let mut command = quiet("exec codex-token-refresh --force 0")
                 .spawn()
                 .expect("a command");
             thread::sleep(Duration::from_millis(20));
@@ -200,7 +200,7 @@ fn a_relay_serves_many_for_long_and_takes_no_more_for_it() {
     );
     assert_eq!(other, 0, "of {whole}");
     assert!(whole > clients, "only {whole}");
-    assert!(most(|it| it.threads, &samples) < 100, "{samples:?}");
+    assert!(most(|it| it.threads, &samples) < 40, "{samples:?}");
     assert!(
         most(|it| it.descriptors, late) < 16 * clients,
         "{samples:?}"
@@ -209,7 +209,7 @@ fn a_relay_serves_many_for_long_and_takes_no_more_for_it() {
         let (early, late) = (most(|it| it.memory, early), most(|it| it.memory, late));
         assert!(late < early + early / 4, "{samples:?}");
     }
-    // The login that was renewed and cut off time and again is alive.
+    // Marks are gone with their time, and the accounts are what they were.
     let asked = setting
         .home
         .sh("codex-accounts clear --all; codex-account-pick");

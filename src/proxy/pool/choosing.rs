@@ -74,12 +74,15 @@ impl Pool {
         if !news {
             return choice;
         }
-        let change = self.changing(wanted, None);
         // That the active account was used again needs no waiting for.
         if document.active_index == active && !document.accounts.is_empty() {
+            let (pool, wanted) = (Arc::clone(self), wanted.clone());
+            drop(task::spawn(async move {
+                pool.change_in_time(&wanted, None).await
+            }));
             return choice;
         }
-        match in_time(change).await {
+        match self.change_in_time(wanted, None).await {
             Some(choice) => choice,
             None => self.choose_meanwhile(wanted),
         }
@@ -107,8 +110,7 @@ impl Pool {
     /// Records what an answer said, and chooses who is next: one change, one commit. When the store
     /// takes long, nobody waits for it.
     pub async fn fail_over(self: &Arc<Self>, observation: Observation, wanted: &Wanted) -> Choice {
-        let change = self.changing(wanted, Some(observation.clone()));
-        match in_time(change).await {
+        match self.change_in_time(wanted, Some(observation.clone())).await {
             Some(choice) => choice,
             None => {
                 self.record_soon(observation);
@@ -140,21 +142,30 @@ impl Pool {
     }
 
     /// The change that records an observation, if there is one, and who is next. `None`: it did not
-    /// come to pass.
-    fn changing(
+    /// come to pass, or takes longer than a client should wait; one that has begun goes on then.
+    ///
+    /// One is made at a time, and the others wait without a thread: each of a store that is stuck
+    /// would keep its own.
+    async fn change_in_time(
         self: &Arc<Self>,
         wanted: &Wanted,
         observation: Option<Observation>,
-    ) -> task::JoinHandle<Option<Choice>> {
+    ) -> Option<Choice> {
         let (pool, wanted) = (Arc::clone(self), wanted.clone());
-        task::spawn_blocking(move || {
-            pool.change(|document| {
-                if let Some(observation) = &observation {
-                    pending::record(document, observation);
-                }
-                pool.choose_in(document, &wanted)
-            })
-        })
+        let change = async move {
+            let alone = Arc::clone(&pool.changing).lock_owned().await;
+            let change = task::spawn_blocking(move || {
+                let _alone = alone;
+                pool.change(|document| {
+                    if let Some(observation) = &observation {
+                        pending::record(document, observation);
+                    }
+                    pool.choose_in(document, &wanted)
+                })
+            });
+            change.await.ok().flatten()
+        };
+        timeout(STORE_PATIENCE, change).await.ok()?
     }
 
     fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> Choice {
@@ -225,9 +236,4 @@ fn carry_out(document: &mut Document, decision: Decision, now: UnixMillis) -> (C
         }
         Decision::Nothing(nothing) => (Err(Unavailable::Nobody(nothing)), false),
     }
-}
-
-/// What came of a change, unless it takes longer than a client should wait; it goes on then.
-async fn in_time(change: task::JoinHandle<Option<Choice>>) -> Option<Choice> {
-    timeout(STORE_PATIENCE, change).await.ok()?.ok()?
 }

@@ -39,6 +39,8 @@ pub struct Pool {
     complain: Box<dyn Fn(&str) + Send + Sync>,
     cached: Cached,
     pending: Pending,
+    /// Held by the change that a client waits for.
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Pool {
@@ -61,6 +63,7 @@ impl Pool {
             complain,
             cached: Cached::default(),
             pending: Pending::default(),
+            changing: Arc::default(),
         })
     }
 
