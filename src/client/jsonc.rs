@@ -1,7 +1,7 @@
 //! JSON with comments and trailing commas, as people write it in configuration files: read, and
 //! changed member by member with every other byte kept.
 
-use jsonc_parser::cst::{CstInputValue, CstObject, CstRootNode};
+use jsonc_parser::cst::{CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::Value;
 
@@ -19,10 +19,13 @@ pub fn with_member(text: &str, path: &[&str], value: &str) -> Option<String> {
     let (last, folders) = path.split_last()?;
     let mut object = root.object_value_or_create()?;
     for name in folders {
-        object = object.object_value_or_create(name)?;
+        object = match members(&object, name).pop() {
+            Some(folder) => folder.object_value()?,
+            None => object.object_value_or_create(name)?,
+        };
     }
     let value = CstInputValue::String(value.to_owned());
-    match object.get(last) {
+    match members(&object, last).pop() {
         Some(member) => member.set_value(value),
         None => drop(object.append(last, value)),
     }
@@ -44,19 +47,25 @@ fn remove(object: &CstObject, path: &[&str]) {
     let Some((name, inside)) = path.split_first() else {
         return;
     };
-    let Some(member) = object.get(name) else {
-        return;
-    };
-    match member.object_value() {
-        Some(folder) if !inside.is_empty() => {
-            remove(&folder, inside);
-            if folder.properties().is_empty() {
-                member.remove();
+    for member in members(object, name) {
+        match member.object_value() {
+            Some(folder) if !inside.is_empty() => {
+                remove(&folder, inside);
+                if folder.properties().is_empty() {
+                    member.remove();
+                }
             }
+            _ if inside.is_empty() => member.remove(),
+            _ => {}
         }
-        _ if inside.is_empty() => member.remove(),
-        _ => {}
     }
+}
+
+/// The members of this name: of several the last one counts.
+fn members(object: &CstObject, name: &str) -> Vec<CstObjectProp> {
+    let mut members = object.properties();
+    members.retain(|member| member.decoded_name().as_deref() == Some(name));
+    members
 }
 
 #[cfg(test)]
@@ -80,6 +89,15 @@ mod tests {
         assert_eq!(said["provider"]["openai"]["options"]["baseURL"], "u");
         let after = without_member(&during, &["provider", "openai", "options", "baseURL"]);
         assert_eq!(value(&after.expect("JSON")), value(before));
+    }
+
+    #[test]
+    fn of_several_members_of_one_name_the_last_one_counts() {
+        let twice = "{\"a\": {\"b\": \"x\"}, \"a\": {\"b\": \"y\", \"b\": \"z\"}}";
+        let changed = with_member(twice, &["a", "b"], "u").expect("it is JSON");
+        assert_eq!(value(&changed).expect("JSON")["a"]["b"], "u");
+        let without = without_member(&changed, &["a", "b"]).expect("it is JSON");
+        assert_eq!(value(&without).expect("JSON")["a"]["b"], Value::Null);
     }
 
     #[test]
