@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::support::network;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MsFlags, mount, umount};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -256,6 +256,8 @@ fn a_full_disk_leaves_the_document_as_it_was() {
         assert!(found == "one" || found == *big, "what was there before");
         drop(helper);
         postgres.stop();
+        // Else its folder can't go.
+        umount(&small).expect("the small disk goes");
     });
 }
 

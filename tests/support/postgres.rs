@@ -33,6 +33,9 @@ pub(crate) const OWNER: &str = "owner";
 /// Ends a server when the test's process is gone: its input ends then.
 const UNTIL_NOBODY_ASKS: &str = r#""$@" & pid=$!; echo $pid; read -r _; kill -INT $pid; wait $pid"#;
 
+/// What tells the one that all tests share, also in its list of processes.
+const SHARED: &str = "cluster_name=shared";
+
 /// See the module.
 pub(crate) struct Postgres {
     folder: TempDir,
@@ -52,10 +55,15 @@ struct Running {
 impl Postgres {
     /// One for all tests that need no more than a database of their own.
     pub(crate) fn shared() -> &'static Postgres {
-        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        static SERVER: OnceLock<Postgres> = OnceLock::new();
         // Values of statements are logged, so that a test can look for secrets.
-        SHARED.get_or_init(|| {
-            Postgres::start(&["fsync=off", "log_statement=all", "max_connections=300"])
+        SERVER.get_or_init(|| {
+            Postgres::start(&[
+                "fsync=off",
+                SHARED,
+                "log_statement=all",
+                "max_connections=300",
+            ])
         })
     }
 
@@ -142,6 +150,9 @@ impl Postgres {
             .open(self.log_path());
         let mut server = program("sh", self.folder.path());
         server.args(["-c", UNTIL_NOBODY_ASKS, "sh"]);
+        if self.settings.iter().any(|it| it == SHARED) {
+            server.env("LEFT", self.folder.path());
+        }
         server
             .arg(bin_folder().join("postgres"))
             .arg("-D")
