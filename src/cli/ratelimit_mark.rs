@@ -129,7 +129,7 @@ fn scope(text: &str) -> Result<String, String> {
 }
 
 /// What is to be recorded.
-enum Word {
+enum Statement {
     /// What a response said.
     Reading(Reading),
     /// Limited until then, by hand.
@@ -180,20 +180,20 @@ impl super::Command for RatelimitMark {
             .read(accounts.as_ref())
             .and_then(|document| shell::find(&document.accounts, &self.account));
         let mut copied = Ok(());
-        let word = match (self.tee, &known) {
+        let statement = match (self.tee, &known) {
             (false, Err(_)) => return known.map(|_| Code::Done),
-            (false, Ok(_)) => self.word(shell)?,
+            (false, Ok(_)) => self.statement(shell)?,
             (true, _) => {
                 let input;
                 (input, copied) = copy_input(shell)?;
                 known?;
-                Word::Reading(response::read(&input, shell.now(), &TimeZone::system())?)
+                Statement::Reading(response::read(&input, shell.now(), &TimeZone::system())?)
             }
         };
         let (line, verdict) = store::update(accounts.as_ref(), Absent::Refuse, |document| {
             let index = shell::find(&document.accounts, &self.account)?;
             let account = &mut document.accounts[index];
-            self.record(index, account, &word, asked_at, shell.now())
+            self.record(index, account, &statement, asked_at, shell.now())
         })??;
         match record_to {
             None => shell.print(&line)?,
@@ -205,7 +205,7 @@ impl super::Command for RatelimitMark {
 }
 
 impl RatelimitMark {
-    fn word(&self, shell: &Shell) -> Result<Word, Error> {
+    fn statement(&self, shell: &Shell) -> Result<Statement, Error> {
         let now = shell.now();
         if let Some(status) = self.status {
             let bare = Response {
@@ -213,16 +213,16 @@ impl RatelimitMark {
                 headers: &self.headers(),
                 body: b"",
             };
-            return Ok(Word::Reading(bare.read(now)));
+            return Ok(Statement::Reading(bare.read(now)));
         }
         if let Some(until) = self.retry_after.map(|wait| now.plus(wait)).or(self.until) {
             return Ok(self.limited_until(until, now));
         }
         if self.clear {
-            return Ok(Word::Clear);
+            return Ok(Statement::Clear);
         }
         let input = shell.read_input("a response")?;
-        Ok(Word::Reading(response::read(
+        Ok(Statement::Reading(response::read(
             &input,
             now,
             &TimeZone::system(),
@@ -240,12 +240,12 @@ impl RatelimitMark {
     }
 
     /// A time that is past is no hint when the limit ends, as it is none in a response.
-    fn limited_until(&self, until: UnixMillis, now: UnixMillis) -> Word {
+    fn limited_until(&self, until: UnixMillis, now: UnixMillis) -> Statement {
         if until > now {
-            return Word::Until(until);
+            return Statement::Until(until);
         }
         let limit = Limit::unexplained(Scope::new(self.scope.clone()));
-        Word::Reading(Reading::of(Verdict::Limited(limit)))
+        Statement::Reading(Reading::of(Verdict::Limited(limit)))
     }
 
     /// Records it in the account; gives the line to print and the verdict as an exit code.
@@ -253,12 +253,12 @@ impl RatelimitMark {
         &self,
         index: usize,
         account: &mut Account,
-        word: &Word,
+        statement: &Statement,
         asked_at: UnixMillis,
         now: UnixMillis,
     ) -> Result<(String, Code), Error> {
-        let (verdict, code, scope, dead) = match word {
-            Word::Reading(reading) => {
+        let (verdict, code, scope, dead) = match statement {
+            Statement::Reading(reading) => {
                 let scope = account.record(&Observation {
                     asking: Asking {
                         who: Handle::from(&*account),
@@ -279,12 +279,12 @@ impl RatelimitMark {
                     dead,
                 )
             }
-            Word::Until(until) => {
+            Statement::Until(until) => {
                 let scope = Scope::new(self.scope.clone());
                 account.record_by_hand(scope.clone(), *until, self.model.as_deref(), now);
                 ("limited", Code::TryLater, Some(scope), None)
             }
-            Word::Clear => {
+            Statement::Clear => {
                 account.clear_limit(&self.scope);
                 let scope = Scope::new(self.scope.clone());
                 ("ok", Code::Done, Some(scope), None)
