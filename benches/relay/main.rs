@@ -5,15 +5,14 @@
 //! where they are installed: `apt-get install nginx-light haproxy`, on Debian. Client, backend and
 //! whatever is between them share the machine's processors, so only figures of one run compare.
 
+mod socket;
+mod ways;
+
 use std::convert::Infallible;
 use std::error::Error;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codex_accounts::rehearse::{Answer, Pretend, Script, Standing, Style};
@@ -23,9 +22,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::{Value, json};
+
+use self::ways::{
+    FORWARD, WORKERS, Way, direct, forward, haproxy, memory, nginx, relay, write_store,
+};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -38,38 +38,22 @@ const STREAMS: usize = 1000;
 const CHUNKS: usize = 2000;
 const CHUNK: usize = 1024;
 const ROTATIONS: usize = 40;
-/// Threads or processes that nginx and HAProxy work with: as many as codex-proxy has.
-const WORKERS: usize = 2;
-
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [what, backend, ..] = arguments.as_slice()
+        && what == FORWARD
+    {
+        return runtime.block_on(forward(backend));
+    }
     let mut script = Script::with_accounts(2);
     script.remember = false;
     script.access_lifetime = Duration::from_secs(24 * 60 * 60);
     let pretend = Pretend::start(script)?;
     runtime.block_on(measure(&pretend))
-}
-
-/// Something that answers at an address.
-struct Way {
-    name: &'static str,
-    url: String,
-    bearer: String,
-    account: Option<String>,
-    process: Option<Child>,
-}
-
-impl Drop for Way {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            // Not by force: nginx has processes of its own to end.
-            let _ = kill(Pid::from_raw(process.id().cast_signed()), Signal::SIGTERM);
-            let _ = process.wait();
-        }
-    }
 }
 
 async fn measure(pretend: &Pretend) -> Result<()> {
@@ -78,17 +62,26 @@ async fn measure(pretend: &Pretend) -> Result<()> {
     let store = folder.path().join("store.json");
     write_store(&store, pretend)?;
 
+    let backend = pretend.issuer().replace("http://", "");
     let mut ways = vec![
-        direct(pretend)?,
+        direct(pretend, &backend)?,
         relay(pretend, &pretend.upstream(), &store)?,
     ];
-    ways.extend(nginx(folder.path(), pretend)?);
-    ways.extend(haproxy(folder.path(), pretend)?);
+    ways.extend(nginx(
+        folder.path(),
+        pretend,
+        &backend,
+        "proxy_set_header Connection \"\";",
+    )?);
+    ways.extend(haproxy(folder.path(), pretend, &backend)?);
 
     short_answers(pretend, &ways).await?;
     long_answers(pretend, &ways).await?;
     open_streams(pretend, &ways).await?;
-    rotations(pretend, &store).await
+    rotations(pretend, &store).await?;
+    drop(ways);
+    write_store(&store, pretend)?;
+    socket::measure(folder.path(), pretend, &store).await
 }
 
 /// What one way needed for requests.
@@ -224,141 +217,6 @@ fn long_answer() -> Standing {
     stream(CHUNKS, CHUNK)
 }
 
-fn write_store(path: &Path, pretend: &Pretend) -> Result<()> {
-    let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    let account = |index: usize| -> Option<Value> {
-        let tokens = pretend.issue(index)?;
-        Some(json!({
-            "refreshToken": tokens.refresh_token,
-            "chatgptAccountId": pretend.change(|script| script.accounts[index].account_id.clone()),
-            "chatgptUserId": format!("user-{index}"),
-            "addedAt": now,
-            "accessToken": tokens.access_token,
-            "expiresAt": now + 20 * 60 * 60 * 1000,
-            "refreshedAt": now,
-        }))
-    };
-    let accounts: Vec<Value> = (0..2).filter_map(account).collect();
-    let store = json!({"version": 1, "accounts": accounts, "activeIndex": 0});
-    fs::write(path, store.to_string())?;
-    #[cfg(unix)]
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(())
-}
-
-fn credentials(pretend: &Pretend) -> Result<(String, String)> {
-    let tokens = pretend.current(0).ok_or("no tokens")?;
-    let account = pretend.change(|script| script.accounts[0].account_id.clone());
-    Ok((tokens.access_token, account))
-}
-
-fn direct(pretend: &Pretend) -> Result<Way> {
-    let (bearer, account) = credentials(pretend)?;
-    Ok(Way {
-        name: "direct",
-        url: format!("{}/codex/responses", pretend.upstream()),
-        bearer,
-        account: Some(account),
-        process: None,
-    })
-}
-
-fn relay(pretend: &Pretend, upstream: &str, store: &Path) -> Result<Way> {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_codex-proxy"))
-        .env("CODEX_ACCOUNTS_FILE", store)
-        .env("CODEX_ACCOUNTS_ISSUER", pretend.issuer())
-        .env("CODEX_ACCOUNTS_UPSTREAM", upstream)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    let stdout = process.stdout.take().ok_or("no output")?;
-    BufReader::new(stdout).read_line(&mut line)?;
-    let ready: Value = serde_json::from_str(&line)?;
-    Ok(Way {
-        name: "relay",
-        url: format!("{}/responses", ready["url"].as_str().unwrap_or_default()),
-        bearer: ready["key"].as_str().unwrap_or_default().to_owned(),
-        account: None,
-        process: Some(process),
-    })
-}
-
-fn installed(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path)
-        .chain(["/usr/sbin".into()])
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file());
-    if found.is_none() {
-        println!("{program} is not installed, and takes no part");
-    }
-    found
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-fn other(name: &'static str, pretend: &Pretend, port: u16, process: Child) -> Result<Option<Way>> {
-    let give_up = Instant::now() + Duration::from_secs(5);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if Instant::now() > give_up {
-            return Err(format!("{name} does not answer").into());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let (bearer, account) = credentials(pretend)?;
-    Ok(Some(Way {
-        name,
-        url: format!("http://127.0.0.1:{port}/backend-api/codex/responses"),
-        bearer,
-        account: Some(account),
-        process: Some(process),
-    }))
-}
-
-fn nginx(folder: &Path, pretend: &Pretend) -> Result<Option<Way>> {
-    let Some(program) = installed("nginx") else {
-        return Ok(None);
-    };
-    let port = free_port()?;
-    let config = folder.join("nginx.conf");
-    let (folder, upstream) = (folder.display(), pretend.issuer().replace("http://", ""));
-    fs::write(
-        &config,
-        format!(
-            "daemon off; worker_processes {WORKERS}; pid {folder}/nginx.pid; error_log stderr crit;\n\
-             events {{ worker_connections 4096; }}\n\
-             http {{ access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};\n\
-             upstream backend {{ server {upstream}; keepalive 256; }}\n\
-             server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://backend;\n\
-             proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_buffering off; }} }} }}\n"
-        ),
-    )?;
-    let process = Command::new(program).arg("-c").arg(&config).spawn()?;
-    other("nginx", pretend, port, process)
-}
-
-fn haproxy(folder: &Path, pretend: &Pretend) -> Result<Option<Way>> {
-    let Some(program) = installed("haproxy") else {
-        return Ok(None);
-    };
-    let port = free_port()?;
-    let config = folder.join("haproxy.cfg");
-    let upstream = pretend.issuer().replace("http://", "");
-    fs::write(
-        &config,
-        format!(
-            "global\n  maxconn 4096\n  nbthread {WORKERS}\ndefaults\n  mode http\n  timeout connect 5s\n  \
-             timeout client 60s\n  timeout server 60s\nlisten relay\n  \
-             bind 127.0.0.1:{port}\n  http-reuse always\n  server backend {upstream}\n"
-        ),
-    )?;
-    let process = Command::new(program).arg("-f").arg(&config).spawn()?;
-    other("haproxy", pretend, port, process)
-}
-
 fn client() -> Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder().no_proxy().build()?)
@@ -416,21 +274,6 @@ async fn ask_each(
     Ok(times)
 }
 
-/// What a process and its children have in memory, in MiB; what they share counts for each.
-fn memory(pid: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib: f64 = line
-        .and_then(|line| line.split_whitespace().nth(1))
-        .ok_or("no figure")?
-        .parse()?;
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let children = children
-        .split_whitespace()
-        .map(|child| memory(child.parse()?));
-    Ok(kib / 1024.0 + children.sum::<Result<f64>>()?)
-}
-
 /// A backend that can limit its first account, and knows when it did.
 struct Limiting {
     url: String,
@@ -474,7 +317,7 @@ impl Limiting {
     }
 }
 
-fn lock(state: &Mutex<Moments>) -> MutexGuard<'_, Moments> {
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
