@@ -29,8 +29,8 @@ const IMPURE: &[&str] = &[
     "clap",
     "getrandom",
     "hyper",
-    "reqwest",
     "tokio",
+    "rustls",
     "ureq",
 ];
 

@@ -1,11 +1,9 @@
 //! What the relay costs a WebSocket, beside a plain forwarder of TCP, nginx and HAProxy, in front of
 //! a backend that sends what it is asked for.
 
-use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use codex_accounts::rehearse::Pretend;
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Uri};
 use serde::Deserialize;
@@ -15,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::{WebSocketStream, accept_async, client_async};
 
-use super::ways::{self, Way, memory};
+use super::ways::{Goal, Way, memory};
 use super::{Result, lock, ms};
 
 const ROUNDS: usize = 5;
@@ -32,17 +30,21 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 type Socket = WebSocketStream<TcpStream>;
 
-pub(super) async fn measure(folder: &Path, pretend: &Pretend, store: &Path) -> Result<()> {
+pub(super) async fn measure(goal: &Goal<'_>) -> Result<()> {
     let backend = Backend::start().await?;
-    let at = backend.address.as_str();
-    let mut ways = vec![
-        ways::direct(pretend, at)?,
-        ways::relay(pretend, &format!("http://{at}/backend-api"), store)?,
-        ways::forwarder(pretend, at)?,
-    ];
+    let goal = Goal {
+        backend: &backend.address,
+        ..*goal
+    };
     let upgraded = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
-    ways.extend(ways::nginx(folder, pretend, at, upgraded)?);
-    ways.extend(ways::haproxy(folder, pretend, at)?);
+    let mut ways = vec![
+        goal.direct()?,
+        goal.relay()?,
+        goal.forwarder()?,
+        goal.nginx(upgraded)?,
+        goal.haproxy()?,
+    ];
+    ways.extend(goal.relay_before()?);
     one_by_one(&backend, &ways).await?;
     rush(&backend, &ways).await?;
     idle(&backend, &ways).await

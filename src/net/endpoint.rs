@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use http::Uri;
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -126,6 +127,26 @@ impl Endpoint {
         let mut url = self.0.clone();
         url.set_path(path);
         url.into()
+    }
+
+    /// Where the server is: its scheme, name and port.
+    #[must_use]
+    pub fn origin(&self) -> Uri {
+        let host = self.0.host_str().unwrap_or_default();
+        let authority = match self.0.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let origin = Uri::builder().scheme(self.0.scheme());
+        let origin = origin.authority(authority).path_and_query("/").build();
+        // Proof that it is one: what was parsed as a URL with a host has these parts.
+        origin.unwrap_or_default()
+    }
+
+    /// The path of a path below it on the server; `path` begins with a slash.
+    #[must_use]
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.0.path().trim_end_matches('/'))
     }
 
     /// Whether the server is on this machine: no proxy is asked for it then.

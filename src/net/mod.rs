@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod browser;
 pub mod callback;
+pub mod dial;
 pub mod endpoint;
 pub mod page;
 mod resolver;

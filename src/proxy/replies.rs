@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::entry::Entry;
 use super::exchange::NoAnswer;
 use super::pool::Unavailable;
+use super::upstream;
 use crate::account::pick::Nothing;
 use crate::account::time::UnixMillis;
 use crate::store::{Document, told};
@@ -26,7 +27,7 @@ const LONGEST_RETRY_AFTER: u64 = 5 * 60;
 const LONGEST_MESSAGE: usize = 60;
 
 /// The body of an answer to the client.
-pub(super) type Body = UnsyncBoxBody<Bytes, reqwest::Error>;
+pub(super) type Body = UnsyncBoxBody<Bytes, upstream::Error>;
 
 /// Sends an answer of the relay's own, and notes that.
 pub(super) fn send(mut entry: Entry, reply: Response<String>) -> Response<Body> {

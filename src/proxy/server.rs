@@ -145,10 +145,13 @@ impl Proxy {
             settings.clock,
             complaints(&log, settings.clock),
         );
+        let upstream = Upstream::new(settings.upstream).map_err(io::Error::other)?;
+        let prepared = upstream.clone();
+        tokio::spawn(async move { prepared.prepare().await });
         let relay = Arc::new(Relay {
             key: settings.key,
             pool: Arc::clone(&pool),
-            upstream: Upstream::new(settings.upstream).map_err(io::Error::other)?,
+            upstream,
             max_wait: settings.max_wait,
             head_patience: settings.head_patience,
             log,

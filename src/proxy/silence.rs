@@ -1,6 +1,7 @@
 //! That an account said nothing: why, and whose fault that is. What is done about it is decided
 //! elsewhere.
 
+use super::upstream::Error;
 use crate::account::limit::Verdict;
 
 /// No answer, or one that broke off before it could be judged.
@@ -29,19 +30,11 @@ impl Silence {
     }
 }
 
-impl From<reqwest::Error> for Silence {
-    /// The reason without the address, and with the causes that say what it is.
-    fn from(error: reqwest::Error) -> Self {
-        let unreached = error.is_connect();
-        let mut reason = String::new();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            if !reason.is_empty() {
-                reason.push_str(": ");
-            }
-            reason.push_str(&error.to_string());
-            cause = error.source();
+impl From<Error> for Silence {
+    fn from(error: Error) -> Self {
+        Self {
+            unreached: matches!(error, Error::Unreached(_)),
+            reason: error.to_string(),
         }
-        Self { reason, unreached }
     }
 }

@@ -21,6 +21,7 @@ use crate::account::usage;
 use crate::proxy::decode::{self, EventReader};
 use crate::proxy::exchange::Judged;
 use crate::proxy::silence::Silence;
+use crate::proxy::upstream;
 
 /// Of an answer that is no success, this much is read to be judged.
 pub(super) const LARGEST_ERROR: usize = 1 << 20;
@@ -67,14 +68,14 @@ impl Held {
 /// The body of an answer, as far as it was read.
 pub(in crate::proxy) struct Content {
     pub(super) held: VecDeque<Frame<Bytes>>,
-    pub(super) rest: Option<reqwest::Body>,
+    pub(super) rest: Option<upstream::Answer>,
     /// Reads what passes, where it is a stream of events.
     pub(super) events: Option<EventReader>,
 }
 
 /// Reads as much of an answer as it takes to judge it; a stream may fall silent for `patience`.
 pub(in crate::proxy) async fn read(
-    answer: http::Response<reqwest::Body>,
+    answer: http::Response<upstream::Answer>,
     patience: Duration,
     now: UnixMillis,
 ) -> Result<Judged<Held>, Silence> {
@@ -104,7 +105,7 @@ const fn judged(head: http::response::Parts, body: Content, reading: Reading) ->
 /// Reads an answer that is no success, as far as it is needed to judge it.
 async fn read_error(
     head: http::response::Parts,
-    body: reqwest::Body,
+    body: upstream::Answer,
     now: UnixMillis,
 ) -> Result<Judged<Held>, Silence> {
     let mut body = Content::whole(body);
@@ -128,7 +129,7 @@ async fn read_error(
 /// and then it is the client's.
 async fn read_preamble(
     head: http::response::Parts,
-    body: reqwest::Body,
+    body: upstream::Answer,
     patience: Duration,
     now: UnixMillis,
 ) -> Result<Judged<Held>, Silence> {
@@ -215,7 +216,7 @@ pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 impl Content {
-    fn whole(body: reqwest::Body) -> Self {
+    fn whole(body: upstream::Answer) -> Self {
         Self {
             held: VecDeque::new(),
             rest: Some(body),

@@ -15,6 +15,7 @@ use crate::account::time::UnixMillis;
 use crate::proxy::exchange::{NoAnswer, Outcome};
 use crate::proxy::pool::Unavailable;
 use crate::proxy::replies::{self, Body, Place};
+use crate::proxy::upstream;
 
 /// Clients pass over a comment (PROTOCOL §4: a stream of events).
 const COMMENT: &[u8] = b": waiting for an account\n\n";
@@ -42,7 +43,7 @@ pub(super) fn hold(mut call: Call, until: UnixMillis) -> Response<Body> {
     response
 }
 
-type Piece = Result<Frame<Bytes>, reqwest::Error>;
+type Piece = Result<Frame<Bytes>, upstream::Error>;
 
 async fn next(held: Held) -> Option<(Piece, Held)> {
     match held {

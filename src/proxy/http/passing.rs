@@ -13,6 +13,7 @@ use crate::account::limit::Verdict;
 use crate::proxy::decode::EventReader;
 use crate::proxy::entry::Entry;
 use crate::proxy::replies::{self, Place};
+use crate::proxy::upstream;
 use crate::proxy::watcher::Watcher;
 
 /// An answer on its way to the client. What is held goes first; the rest passes as it comes. When
@@ -87,12 +88,12 @@ impl Passing {
 
 impl Body for Passing {
     type Data = Bytes;
-    type Error = reqwest::Error;
+    type Error = upstream::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, reqwest::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, upstream::Error>>> {
         let this = self.get_mut();
         let held = this.content.held.pop_front();
         let was_held = held.is_some();

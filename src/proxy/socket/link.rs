@@ -7,7 +7,6 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use http::header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use reqwest::Upgraded;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
@@ -17,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use crate::account::Account;
 use crate::account::handle::Handle;
 use crate::account::limit::{self, Verdict};
+use crate::net::dial::Stream;
 use crate::proxy::exchange::Judged;
 use crate::proxy::http::answer::{self, Held};
 use crate::proxy::relay::Relay;
@@ -38,7 +38,7 @@ pub(super) struct Link {
     pub(super) account: Account,
     /// The head that opened it.
     pub(super) head: HeaderMap,
-    socket: WebSocketStream<Upgraded>,
+    socket: WebSocketStream<Stream>,
     opened: Instant,
     heard: Instant,
 }
@@ -96,13 +96,14 @@ impl Link {
         }
         let mut states = question.headers.get_all(TURN_STATE).iter();
         let keeps_turn = states.all(|state| relay.turns.is_of(state, account));
-        let answer = relay.upstream.send(&question, account, keeps_turn).await?;
+        let answer = relay.upstream.ask(&question, account, keeps_turn).await?;
         let now = relay.pool.now();
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let judged = answer::read(answer.into(), PATIENCE, now).await?;
+            let judged = answer::read(answer, PATIENCE, now).await?;
             return Ok(judged.map(|held| Opened::Refused(Box::new(held))));
         }
-        let head = answer.headers().clone();
+        let (head, body) = answer.into_parts();
+        let head = head.headers;
         let accepted = head.get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
         if accepted != Some(accept.as_bytes()) {
             return Err(Silence::of_server(
@@ -112,8 +113,13 @@ impl Link {
         if let Some(state) = head.get(TURN_STATE) {
             relay.turns.remember(state, account);
         }
-        let socket = answer.upgrade().await?;
-        let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(config())).await;
+        let (stream, read) = body
+            .into_stream()
+            .await
+            .ok_or_else(|| Silence::of_server("the connection was closed"))?;
+        let config = Some(config());
+        let socket =
+            WebSocketStream::from_partially_read(stream, read.into(), Role::Client, config).await;
         let mut reading = limit::Response {
             status: Some(StatusCode::OK),
             headers: &head,

@@ -1,18 +1,12 @@
-//! The way to the upstream: a request as the client made it, with the account's credentials in the
-//! place of the client's. It forwards to one server and follows no redirect.
+//! Which headers go on: what is for one connection, or for the relay, stays here.
 
-use std::time::Duration;
-
-use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::guard::KEY_HEADER;
-use crate::account::{Account, credentials};
-use crate::net::endpoint::Endpoint;
+use crate::proxy::guard::KEY_HEADER;
 
 /// The header that names the account (PROTOCOL §3).
 pub const ACCOUNT_ID: HeaderName = HeaderName::from_static("chatgpt-account-id");
@@ -48,96 +42,6 @@ const OURS: [HeaderName; 10] = [
     RESIDENCY,
     FEDRAMP,
 ];
-
-/// How long a connection may take.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(15);
-
-/// What the client asked, kept so that it can be asked again.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The method.
-    pub method: Method,
-    /// The path and query, as the client wrote them.
-    pub uri: Uri,
-    /// The headers that go on.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-/// The server that everything goes to.
-#[derive(Clone, Debug)]
-pub struct Upstream {
-    endpoint: Endpoint,
-    client: reqwest::Client,
-}
-
-impl Upstream {
-    /// The upstream at this address. It uses the system's certificates, and the proxy that the
-    /// environment names unless the server is on this machine.
-    ///
-    /// # Errors
-    /// When TLS can't be set up.
-    pub fn new(endpoint: Endpoint) -> Result<Self, reqwest::Error> {
-        // That another provider was installed before is no failure: then that one is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_PATIENCE)
-            .retry(reqwest::retry::never());
-        if endpoint.is_local() {
-            builder = builder.no_proxy();
-        }
-        Ok(Self {
-            endpoint,
-            client: builder.build()?,
-        })
-    }
-
-    /// Asks as an account; the answer's body follows as it comes.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn ask(
-        &self,
-        question: &Question,
-        account: &Account,
-        turn_state: bool,
-    ) -> Result<http::Response<reqwest::Body>, reqwest::Error> {
-        Ok(self.send(question, account, turn_state).await?.into())
-    }
-
-    /// The same, of which another protocol can come.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn send(
-        &self,
-        question: &Question,
-        account: &Account,
-        turn_state: bool,
-    ) -> Result<reqwest::Response, reqwest::Error> {
-        let path = question
-            .uri
-            .path_and_query()
-            .map_or("/", |path| path.as_str());
-        let mut headers = question.headers.clone();
-        if !turn_state {
-            headers.remove(TURN_STATE);
-        }
-        headers.extend(credentials::headers(account));
-        // The library says nothing of a body that is empty; some servers then ask for its length.
-        if question.body.is_empty() && has_body(&question.method) {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
-        self.client
-            .request(question.method.clone(), self.endpoint.at(path))
-            .headers(headers)
-            .body(question.body.clone())
-            .send()
-            .await
-    }
-}
 
 /// The headers of a client's request that go on to the upstream.
 #[must_use]
@@ -181,11 +85,6 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
         kept.remove(name);
     }
     kept
-}
-
-/// Whether a request has a body by its method, if an empty one (RFC 9110 §8.6).
-fn has_body(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// Whether the sender can read trailers: the one thing of `TE` that is to be sent on (RFC 9110
