@@ -4,7 +4,9 @@
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use codex_accounts::rehearse::{Answer, Script, Standing, Style};
 use http::StatusCode;
@@ -163,6 +165,72 @@ fn an_issuer_out_of_reach_is_told_as_such() {
     assert!(got.body.contains("issuer_unreachable"), "{}", got.body);
     assert!(got.body.contains("was not renewed"), "{}", got.body);
     assert_unmarked(setting);
+}
+
+/// An issuer that says this to whoever asks, and how often it was asked.
+fn issuer_that_says(answer: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream: TcpStream = stream.expect("a connection");
+            count.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+            if answer.is_empty() {
+                // It hangs.
+                open.push(stream);
+            }
+        }
+    });
+    (url, asked)
+}
+
+const FAILS: &str =
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+#[test]
+fn a_token_that_is_good_for_minutes_waits_for_no_issuer() {
+    for answer in ["", FAILS] {
+        let (issuer, asked) = issuer_that_says(answer);
+        let mut home = Home::new();
+        let pretend = home.with_servers(Script::with_accounts(1));
+        let mut store = home.store();
+        store["accounts"][0]["expiresAt"] = (now_millis() + 2 * 60 * 1000).into();
+        home.write_store(&store);
+        home.set("CODEX_ACCOUNTS_ISSUER", issuer);
+        let setting = Setting::of(home, pretend, &[]);
+        let begun = Instant::now();
+        for _ in 0..5 {
+            let got = setting.ask();
+            assert!(got.body.contains("answered by one@"), "{}", got.body);
+        }
+        // The issuer is given half a minute where somebody waits for it.
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(
+            asked.load(Ordering::Relaxed) <= 1,
+            "asked with each request"
+        );
+    }
+}
+
+#[test]
+fn an_issuer_that_fails_is_not_asked_with_each_request() {
+    let (issuer, asked) = issuer_that_says(FAILS);
+    let mut home = Home::new();
+    let pretend = home.with_servers(Script::with_accounts(1));
+    let mut store = home.store();
+    store["accounts"][0]["expiresAt"] = 1.into();
+    home.write_store(&store);
+    home.set("CODEX_ACCOUNTS_ISSUER", issuer);
+    let setting = Setting::of(home, pretend, &[]);
+    for _ in 0..3 {
+        assert_eq!(setting.ask().status, StatusCode::BAD_GATEWAY);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
 }
 
 #[test]

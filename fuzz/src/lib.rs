@@ -170,8 +170,10 @@ pub fn stream(bytes: &[u8]) {
     };
     let read = |length: usize| {
         let mut events = Events::default();
-        let pieces = text.chunks(length.max(1));
-        let mut found: Vec<Event> = pieces.flat_map(|piece| events.push(piece)).collect();
+        let mut found: Vec<Event> = Vec::new();
+        for piece in text.chunks(length.max(1)) {
+            events.push(piece, |event| found.push(event));
+        }
         found.extend(events.finish());
         found
     };

@@ -236,7 +236,8 @@ fn read_stream(
     };
     let mut reading = head.read(now);
     let mut cutter = Events::default();
-    let mut events = cutter.push(body);
+    let mut events = Vec::new();
+    cutter.push(body, |event| events.push(event));
     events.extend(cutter.finish());
     if status.is_none() && events.iter().any(|event| *event != Event::Preamble) {
         reading.verdict = Verdict::Ok;

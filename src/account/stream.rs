@@ -1,6 +1,10 @@
 //! Server-sent events, as far as they matter here: cutting a stream into events while it passes,
 //! and telling output from preamble. It keeps no more than one event, and changes nothing.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
 use super::session::Blob;
@@ -36,11 +40,7 @@ impl Event {
     /// What a message of a WebSocket is, each of which is the data of one event.
     #[must_use]
     pub fn of_message(text: &[u8]) -> Self {
-        let item = contains(text, BLOB).then(|| item(text)).flatten();
-        item.unwrap_or_else(|| match is_worth_reading(text) {
-            true => of_data(None, text),
-            false => Self::Output,
-        })
+        of_data(None, text)
     }
 
     /// Whether an answer ends with it: a client that does not see such an event takes the stream
@@ -62,29 +62,41 @@ impl Event {
 }
 
 impl Events {
-    /// Takes the next bytes; returns the events that they complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Event> {
-        let mut events = Vec::new();
-        let mut from = 0;
-        self.pending.extend_from_slice(bytes);
-        while let Some((end, next)) = blank_line(&self.pending, from) {
-            let event = &self.pending[from..end];
-            if !std::mem::take(&mut self.skipping) && !event.is_empty() {
-                events.push(classify(event));
-            }
-            from = next;
+    /// Takes the next bytes, and shows the events that they complete. What is whole in them is read
+    /// where it is; only what is not is kept.
+    pub fn push(&mut self, bytes: &[u8], mut show: impl FnMut(Event)) {
+        if self.pending.is_empty() {
+            let read = self.read(bytes, &mut show);
+            self.pending.extend_from_slice(&bytes[read..]);
+        } else {
+            self.pending.extend_from_slice(bytes);
+            let pending = std::mem::take(&mut self.pending);
+            let read = self.read(&pending, &mut show);
+            self.pending = pending;
+            self.pending.drain(..read);
         }
-        self.pending.drain(..from);
         if self.pending.len() > LARGEST_EVENT {
             // Output this large is output whatever it says; the last bytes may begin a blank line.
             if !self.skipping {
-                events.push(Event::Output);
+                show(Event::Output);
             }
             self.skipping = true;
             let keep = self.pending.len() - 3;
             self.pending.drain(..keep);
         }
-        events
+    }
+
+    /// Shows the events that are whole in these bytes. How far they go.
+    fn read(&mut self, bytes: &[u8], show: &mut impl FnMut(Event)) -> usize {
+        let mut from = 0;
+        while let Some((end, next)) = blank_line(bytes, from) {
+            let event = &bytes[from..end];
+            if !std::mem::take(&mut self.skipping) && !event.is_empty() {
+                show(classify(event));
+            }
+            from = next;
+        }
+        from
     }
 
     /// The event that the end of the stream completes, if one was under way.
@@ -108,44 +120,111 @@ fn blank_line(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     None
 }
 
-/// Most events are output, and there are thousands of them: only those that can be something else
-/// are parsed.
-fn is_worth_reading(event: &[u8]) -> bool {
-    const WORDS: [&[u8]; 11] = [
-        b"response.created",
-        b"response.in_progress",
-        b"response.queued",
-        b"response.metadata",
-        b"response.completed",
-        b"response.done",
-        b"response.incomplete",
-        b"response.failed",
-        b"\"error\"",
-        b"\"codex.",
-        b"keepalive",
-    ];
-    WORDS.iter().any(|word| contains(event, word))
-}
-
 fn classify(event: &[u8]) -> Event {
-    let has_data = event.starts_with(b"data:") || contains(event, b"\ndata:");
+    // Nearly all are one line of data.
+    if let Some(line) = event.strip_prefix(b"data: ")
+        && let [text @ .., b'\n'] = line
+        && memchr::memchr(b'\n', text).is_none()
+    {
+        return of_data(None, text.strip_suffix(b"\r").unwrap_or(text));
+    }
+    let has_data = event.starts_with(b"data:") || finds(&DATA, event);
     if !has_data {
         return Event::Preamble;
     }
     let name = field(event, b"event:").next();
-    if contains(event, BLOB)
-        && let Some(item) = item(&data(event))
-    {
-        return item;
-    }
-    if name != Some(b"error") && !is_worth_reading(event) {
-        return Event::Output;
-    }
     of_data(name, &data(event))
 }
 
 /// What is in an event that holds what only an account can read.
-const BLOB: &[u8] = b"encrypted_content";
+static BLOB: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("encrypted_content"));
+
+static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\ndata:"));
+
+/// What stands in an event that does not begin with its type, if it can be something else than
+/// output.
+static WORDS: LazyLock<[Finder<'static>; 11]> = LazyLock::new(|| {
+    [
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+        "response.metadata",
+        "response.completed",
+        "response.done",
+        "response.incomplete",
+        "response.failed",
+        "\"error\"",
+        "\"codex.",
+        "keepalive",
+    ]
+    .map(Finder::new)
+});
+
+fn finds(finder: &Finder<'_>, text: &[u8]) -> bool {
+    finder.find(text).is_some()
+}
+
+/// What an event is by its data, and by the name that it has beside that. There are thousands of
+/// events, and most are output: their type stands first, and no more is read of those whose type
+/// can't matter.
+fn of_data(name: Option<&[u8]>, data: &[u8]) -> Event {
+    let kind = first_type(data);
+    if let Some(kind) = kind {
+        if kind.ends_with(b".delta") {
+            return Event::Output;
+        }
+        if is_preamble(kind) {
+            return Event::Preamble;
+        }
+        if is_end(kind) {
+            return Event::End;
+        }
+    }
+    if let Some(item) = finds(&BLOB, data).then(|| item(data)).flatten() {
+        return item;
+    }
+    let is_known = |kind| is_notice(kind) || name == Some(b"error");
+    let is_worth_reading = match kind {
+        Some(kind) => is_known(kind),
+        None => name == Some(b"error") || WORDS.iter().any(|word| finds(word, data)),
+    };
+    match is_worth_reading || data.trim_ascii().is_empty() {
+        true => parsed(name, data),
+        false => Event::Output,
+    }
+}
+
+/// The type, where it stands first as the backend writes it.
+fn first_type(data: &[u8]) -> Option<&[u8]> {
+    let rest = data.strip_prefix(br#"{"type":""#)?;
+    let kind = &rest[..memchr::memchr(b'"', rest)?];
+    (!kind.contains(&b'\\')).then_some(kind)
+}
+
+fn is_preamble(kind: &[u8]) -> bool {
+    const PREAMBLE: [&[u8]; 5] = [
+        b"response.created",
+        b"response.in_progress",
+        b"response.queued",
+        b"response.metadata",
+        b"keepalive",
+    ];
+    PREAMBLE.contains(&kind) || (kind.starts_with(b"codex.") && !is_notice(kind))
+}
+
+fn is_end(kind: &[u8]) -> bool {
+    matches!(kind, b"response.completed" | b"response.done")
+}
+
+fn is_notice(kind: &[u8]) -> bool {
+    const NOTICES: [&[u8]; 4] = [
+        b"response.failed",
+        b"response.incomplete",
+        b"error",
+        b"codex.rate_limits",
+    ];
+    NOTICES.contains(&kind)
+}
 
 /// An item that is whole, with its blobs; nothing where the data is no such event.
 fn item(data: &[u8]) -> Option<Event> {
@@ -153,8 +232,8 @@ fn item(data: &[u8]) -> Option<Event> {
     (!blobs.is_empty()).then_some(Event::Item(blobs))
 }
 
-/// What an event is by its data, and by the name that it has beside that.
-fn of_data(name: Option<&[u8]>, data: &[u8]) -> Event {
+/// What an event is by all of its data.
+fn parsed(name: Option<&[u8]>, data: &[u8]) -> Event {
     if data.trim_ascii().is_empty() {
         return Event::Preamble;
     }
@@ -171,19 +250,10 @@ fn of_data(name: Option<&[u8]>, data: &[u8]) -> Event {
         };
         object.entry("type").or_insert(implied);
     }
-    match json["type"].as_str() {
-        Some(
-            "response.created"
-            | "response.in_progress"
-            | "response.queued"
-            | "response.metadata"
-            | "keepalive",
-        ) => Event::Preamble,
-        Some("response.failed" | "response.incomplete" | "error" | "codex.rate_limits") => {
-            Event::Notice(json)
-        }
-        Some(of_codex) if of_codex.starts_with("codex.") => Event::Preamble,
-        Some("response.completed" | "response.done") => Event::End,
+    match json["type"].as_str().map(str::as_bytes) {
+        Some(kind) if is_preamble(kind) => Event::Preamble,
+        Some(kind) if is_notice(kind) => Event::Notice(json),
+        Some(kind) if is_end(kind) => Event::End,
         // Its type is the error's own: `usage_limit_reached`.
         _ if name == Some(b"error") => Event::Notice(json!({ "type": "error", "error": json })),
         _ => Event::Output,
@@ -191,21 +261,21 @@ fn of_data(name: Option<&[u8]>, data: &[u8]) -> Event {
 }
 
 /// The `data:` lines of an event, joined.
-fn data(event: &[u8]) -> Vec<u8> {
-    let mut data = Vec::with_capacity(event.len());
-    for text in field(event, b"data:") {
-        if !data.is_empty() {
-            data.push(b'\n');
-        }
-        data.extend_from_slice(text);
+fn data(event: &[u8]) -> Cow<'_, [u8]> {
+    let mut lines = field(event, b"data:");
+    let first = lines.next().unwrap_or_default();
+    let mut joined = Cow::Borrowed(first);
+    for text in lines {
+        let joined = joined.to_mut();
+        joined.push(b'\n');
+        joined.extend_from_slice(text);
     }
-    data
+    joined
 }
 
 /// What the lines of an event say that begin with `name`.
 fn field<'a>(event: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let lines = event.split(|&b| b == b'\n');
-    lines.filter_map(move |line| {
+    lines(event).filter_map(move |line| {
         let text = line
             .strip_suffix(b"\r")
             .unwrap_or(line)
@@ -214,8 +284,14 @@ fn field<'a>(event: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [
     })
 }
 
-fn contains(event: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find(event, word).is_some()
+fn lines(event: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(event);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memchr(b'\n', text);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
 }
 
 #[cfg(test)]
@@ -228,9 +304,43 @@ mod tests {
         data: {\"type\":\"error\",\ndata: \"status\":429}\n\n\
         event: error\ndata: {\"error\":{}}\n\n";
 
+    fn pushed(events: &mut Events, bytes: &[u8]) -> Vec<Event> {
+        let mut seen = Vec::new();
+        events.push(bytes, |event| seen.push(event));
+        seen
+    }
+
+    #[test]
+    fn where_its_type_stands_does_not_change_what_an_event_is() {
+        for kind in [
+            "response.created",
+            "response.queued",
+            "response.output_text.delta",
+            "response.output_item.done",
+            "response.completed",
+            "response.done",
+            "response.failed",
+            "response.incomplete",
+            "error",
+            "codex.rate_limits",
+            "codex.keepalive",
+            "keepalive",
+            "something.else",
+        ] {
+            let first = format!(r#"{{"type":"{kind}","error":null}}"#);
+            let last = format!(r#"{{"error":null,"type":"{kind}"}}"#);
+            let [first, last] = [first, last].map(|text| Event::of_message(text.as_bytes()));
+            match (first, last) {
+                // The order of their fields is as it came.
+                (Event::Notice(_), Event::Notice(_)) => {}
+                (first, last) => assert_eq!(first, last, "{kind}"),
+            }
+        }
+    }
+
     #[test]
     fn the_same_events_whatever_the_chunks() {
-        let whole = Events::default().push(STREAM.as_bytes());
+        let whole = pushed(&mut Events::default(), STREAM.as_bytes());
         assert_eq!(
             whole,
             [
@@ -246,7 +356,7 @@ mod tests {
             let cut: Vec<_> = STREAM
                 .as_bytes()
                 .chunks(size)
-                .flat_map(|chunk| events.push(chunk))
+                .flat_map(|chunk| pushed(&mut events, chunk))
                 .collect();
             assert_eq!(cut, whole, "chunks of {size}");
         }
@@ -255,12 +365,13 @@ mod tests {
     #[test]
     fn a_huge_event_is_output_and_does_not_pile_up() {
         let mut events = Events::default();
-        let mut seen = events.push(b"data: ");
+        let mut seen = pushed(&mut events, b"data: ");
         for _ in 0..40 {
-            seen.extend(events.push(&[b'x'; 100_000]));
+            seen.extend(pushed(&mut events, &[b'x'; 100_000]));
             assert!(events.pending.len() <= LARGEST_EVENT);
         }
-        seen.extend(events.push(b"\n\ndata: {\"type\":\"response.created\"}\n\n"));
+        let end = b"\n\ndata: {\"type\":\"response.created\"}\n\n";
+        seen.extend(pushed(&mut events, end));
         assert_eq!(seen, [Event::Output, Event::Preamble]);
     }
 }

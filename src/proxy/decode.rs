@@ -146,32 +146,42 @@ impl EventReader {
         }
     }
 
-    /// The events that the next piece completes. What can't be read is output, whatever it says:
-    /// it must not be held back.
-    pub(super) fn push(&mut self, piece: &Bytes) -> Vec<Event> {
-        let events = match self.decoder.push(piece) {
-            Some(text) => self.events.push(&text),
-            None => vec![Event::Output],
+    /// Shows the events that the next piece completes. What can't be read is output, whatever it
+    /// says: it must not be held back.
+    pub(super) fn push(&mut self, piece: &Bytes, mut see: impl FnMut(&Event)) {
+        let Self {
+            decoder,
+            events,
+            count,
+            ended,
+        } = self;
+        let mut seen = |event: Event| {
+            *count += 1;
+            *ended |= event.is_terminal();
+            see(&event);
         };
-        events.iter().for_each(|event| self.count(event));
-        events
+        match decoder.push(piece) {
+            Some(text) => events.push(&text, seen),
+            None => seen(Event::Output),
+        }
     }
 
     /// The event that the end of the stream completes, if one was under way.
     pub(super) fn finish(&mut self) -> Option<Event> {
-        let last = self.events.finish();
-        last.iter().for_each(|event| self.count(event));
-        last
-    }
-
-    fn count(&mut self, event: &Event) {
+        let last = self.events.finish()?;
         self.count += 1;
-        self.ended |= event.is_terminal();
+        self.ended |= last.is_terminal();
+        Some(last)
     }
 
     /// The number that an event would have that came next.
     pub(super) const fn next_number(&self) -> u64 {
         self.count
+    }
+
+    /// Whether the event came that answers end with.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Whether the stream can be read, and lacks the event that answers end with.

@@ -67,12 +67,13 @@ impl Entry {
     /// The head of the answer goes out.
     pub(super) fn note_head(&mut self, status: u16) {
         self.status = Some(status);
-        self.head.get_or_insert(self.started.elapsed());
+        self.head.get_or_insert_with(|| self.started.elapsed());
     }
 
     /// Bytes of content go out.
     pub(super) fn note_bytes(&mut self, bytes: usize) {
-        self.first_byte.get_or_insert(self.started.elapsed());
+        self.first_byte
+            .get_or_insert_with(|| self.started.elapsed());
         self.bytes += bytes as u64;
     }
 

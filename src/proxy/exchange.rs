@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::entry::Entry;
 use super::failover::{Step, Tries};
 use super::log::{Event, millis};
-use super::pool::{Choice, Kept, Unavailable, Wanted};
+use super::pool::{Choice, Committing, Kept, Unavailable, Wanted};
 use super::relay::Relay;
 use super::session::{Carried, Carrier, Recovery};
 use super::silence::Silence;
@@ -72,6 +72,8 @@ pub(super) struct Exchange {
     wanted: Wanted,
     tries: Tries,
     carried: Carried,
+    /// What the store gets meanwhile.
+    pub(super) committing: Committing,
     /// When the account was chosen that is asked now: a mark made since then tells of the same
     /// event, and was not there to be seen.
     chosen_at: UnixMillis,
@@ -166,6 +168,7 @@ impl Exchange {
             },
             tries: Tries::default(),
             carried,
+            committing: Committing::nothing(),
             chosen_at,
         }
     }
@@ -191,8 +194,18 @@ impl Exchange {
         self.wanted.model.as_deref()
     }
 
-    /// Asks every account that can be used, one after the other, until one has an answer.
+    /// Asks every account that can be used, one after the other, until one has an answer. The store
+    /// may still get what was learned of the others: whoever passes the answer on waits for that
+    /// before its end.
     pub(super) async fn run<T: Transport>(&mut self, transport: &mut T) -> Outcome<T::Answer> {
+        let outcome = self.ask_each(transport).await;
+        if !matches!(outcome, Outcome::Answer(_)) {
+            self.committing.done().await;
+        }
+        outcome
+    }
+
+    async fn ask_each<T: Transport>(&mut self, transport: &mut T) -> Outcome<T::Answer> {
         self.wanted.excluded.clear();
         let mut choice = self.choose().await;
         // The best answer so far, for when nobody has a better one.
@@ -374,7 +387,10 @@ impl Exchange {
         let next = match self.observation(&attempt) {
             Some(observation) => {
                 self.chosen_at = self.just_before_now();
-                self.relay.pool.fail_over(observation, &self.wanted).await
+                let pool = &self.relay.pool;
+                let (next, committing) = pool.fail_over(observation, &self.wanted).await;
+                self.committing.and(committing);
+                next
             }
             None => self.choose().await,
         };
@@ -410,10 +426,10 @@ impl Exchange {
     }
 
     fn record<A>(&self, attempt: &Attempt<A>) {
-        if let Some(observation) = self.observation(attempt) {
-            // A success lifts marks; where there are none, it is no news.
-            let says_nothing = observation.reading.windows.is_empty()
-                && match observation.reading.verdict {
+        // A success lifts marks; where there are none, it is no news.
+        let says_nothing = |reading: &Reading| {
+            reading.windows.is_empty()
+                && match reading.verdict {
                     Verdict::Ok => attempt.account.limits().is_empty(),
                     Verdict::ForeignContent(_)
                     | Verdict::Network
@@ -421,10 +437,13 @@ impl Exchange {
                     | Verdict::Content
                     | Verdict::Other => true,
                     _ => false,
-                };
-            if !says_nothing {
-                self.relay.pool.record_soon(observation);
-            }
+                }
+        };
+        let asked = attempt.asked.as_ref();
+        if asked.is_ok_and(|judged| !says_nothing(&judged.reading))
+            && let Some(observation) = self.observation(attempt)
+        {
+            self.relay.pool.record_soon(observation);
         }
     }
 

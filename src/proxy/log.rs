@@ -169,6 +169,9 @@ impl Log {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         count(&mut tally, line);
         drop(tally);
+        if self.file.is_none() && !self.to_stderr {
+            return;
+        }
         let Ok(mut text) = serde_json::to_string(line) else {
             return;
         };

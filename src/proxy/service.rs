@@ -35,11 +35,12 @@ pub(super) async fn serve(
             let document = relay.pool.document().await;
             replies::send(entry, replies::accounts(&document))
         }
-        Ok(Wish::Upgrade) => socket::serve(relay, entry, head, body).await,
+        // What it takes to find an answer is not kept while that passes, or a connection is idle.
+        Ok(Wish::Upgrade) => Box::pin(socket::serve(relay, entry, head, body)).await,
         Ok(Wish::Usage) => {
             head.uri = Uri::from_static("/wham/usage");
-            http::serve(relay, entry, head, body).await
+            Box::pin(http::serve(relay, entry, head, body)).await
         }
-        Ok(Wish::Upstream) => http::serve(relay, entry, head, body).await,
+        Ok(Wish::Upstream) => Box::pin(http::serve(relay, entry, head, body)).await,
     })
 }

@@ -145,10 +145,7 @@ async fn read_preamble(
     let held = body
         .hold(LARGEST_PREAMBLE, Some(patience), |bytes| {
             // All of them: a limit may stand right behind the first output.
-            events
-                .push(bytes)
-                .iter()
-                .for_each(|event| preamble.take(event));
+            events.push(bytes, |event| preamble.take(event));
             preamble.decided
         })
         .await;

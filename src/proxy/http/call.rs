@@ -90,7 +90,7 @@ pub(in crate::proxy) fn pass_on(
         // It may get an end that it lacks.
         response.headers_mut().remove(CONTENT_LENGTH);
     }
-    let passing = Passing::new(body, watcher, exchange.entry);
+    let passing = Passing::new(body, watcher, exchange.entry, exchange.committing);
     response.map(|()| passing.boxed_unsync())
 }
 

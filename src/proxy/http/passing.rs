@@ -12,6 +12,7 @@ use super::answer::Content;
 use crate::account::limit::Verdict;
 use crate::proxy::decode::EventReader;
 use crate::proxy::entry::Entry;
+use crate::proxy::pool::Committing;
 use crate::proxy::replies::{self, Place};
 use crate::proxy::upstream;
 use crate::proxy::watcher::Watcher;
@@ -24,16 +25,29 @@ pub(super) struct Passing {
     entry: Entry,
     /// It is a stream of events that must not end without the last one.
     must_end: bool,
+    /// What the store must have before the end is passed on.
+    committing: Committing,
+    /// The end, while it waits for that.
+    waiting: Option<Option<Piece>>,
 }
 
+type Piece = Result<Frame<Bytes>, upstream::Error>;
+
 impl Passing {
-    pub(super) fn new(content: Content, watcher: Watcher, entry: Entry) -> Self {
+    pub(super) fn new(
+        content: Content,
+        watcher: Watcher,
+        entry: Entry,
+        committing: Committing,
+    ) -> Self {
         let must_end = content.events.is_some();
         let mut passing = Self {
             content,
             watcher,
             entry,
             must_end,
+            committing,
+            waiting: None,
         };
         if passing.is_end_stream() {
             passing.note_end();
@@ -45,9 +59,7 @@ impl Passing {
     fn note(&mut self, data: &Bytes, held: bool) {
         self.entry.note_bytes(data.len());
         if let Some(events) = self.content.events.as_mut().filter(|_| !held) {
-            for event in events.push(data) {
-                self.watcher.see(&event);
-            }
+            events.push(data, |event| self.watcher.see(event));
         }
     }
 
@@ -86,15 +98,9 @@ impl Passing {
     }
 }
 
-impl Body for Passing {
-    type Data = Bytes;
-    type Error = upstream::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, upstream::Error>>> {
-        let this = self.get_mut();
+impl Passing {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Piece>> {
+        let this = self;
         let held = this.content.held.pop_front();
         let was_held = held.is_some();
         let frame = match (held, &mut this.content.rest) {
@@ -126,8 +132,38 @@ impl Body for Passing {
         }
     }
 
+    /// Whether a client takes this for the end, or what comes before it.
+    fn is_end(&self, piece: Option<&Piece>) -> bool {
+        let events = self.content.events.as_ref();
+        !matches!(piece, Some(Ok(_)))
+            || self.is_end_stream()
+            || events.is_some_and(EventReader::has_ended)
+    }
+}
+
+impl Body for Passing {
+    type Data = Bytes;
+    type Error = upstream::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, upstream::Error>>> {
+        let this = self.get_mut();
+        let piece = match this.waiting.take() {
+            Some(piece) => piece,
+            None => ready!(this.poll_next(context)),
+        };
+        if this.is_end(piece.as_ref()) && this.committing.poll_done(context).is_pending() {
+            this.waiting = Some(piece);
+            return Poll::Pending;
+        }
+        Poll::Ready(piece)
+    }
+
     fn is_end_stream(&self) -> bool {
         !self.must_end
+            && self.waiting.is_none()
             && self.content.held.is_empty()
             && self.content.rest.as_ref().is_none_or(Body::is_end_stream)
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::task;
 use tokio::time::timeout;
 
+use super::committing::Committing;
 use super::narrowing::Narrowing;
-use super::pending;
 use super::{Pool, STORE_PATIENCE};
 use crate::account::handle::Handle;
 use crate::account::observation::Observation;
@@ -78,11 +78,11 @@ impl Pool {
         if document.active_index == active && !document.accounts.is_empty() {
             let (pool, wanted) = (Arc::clone(self), wanted.clone());
             drop(task::spawn(async move {
-                pool.change_in_time(&wanted, None).await
+                pool.change_in_time(&wanted).await
             }));
             return choice;
         }
-        match self.change_in_time(wanted, None).await {
+        match self.change_in_time(wanted).await {
             Some(choice) => choice,
             None => self.choose_meanwhile(wanted),
         }
@@ -107,16 +107,26 @@ impl Pool {
         is_it.then(|| Box::new(accounts[index].clone()))
     }
 
-    /// Records what an answer said, and chooses who is next: one change, one commit. When the store
-    /// takes long, nobody waits for it.
-    pub async fn fail_over(self: &Arc<Self>, observation: Observation, wanted: &Wanted) -> Choice {
-        match self.change_in_time(wanted, Some(observation.clone())).await {
-            Some(choice) => choice,
-            None => {
-                self.record_soon(observation);
-                self.choose_meanwhile(wanted)
-            }
-        }
+    /// Records what an answer said, and chooses who is next. Both count at once; the store gets them
+    /// by one commit, which runs beside what is asked next.
+    pub async fn fail_over(
+        self: &Arc<Self>,
+        observation: Observation,
+        wanted: &Wanted,
+    ) -> (Choice, Committing) {
+        // Another command may have changed something while the answer was waited for.
+        self.document().await;
+        let choice = self.record_and(observation, |document| self.choose_in(document, wanted));
+        let (pool, wanted) = (Arc::clone(self), wanted.clone());
+        let commit = task::spawn(async move {
+            let alone = Arc::clone(&pool.changing).lock_owned().await;
+            let flush = task::spawn_blocking(move || {
+                let _alone = alone;
+                pool.flush(Some(&wanted))
+            });
+            flush.await.unwrap_or(false)
+        });
+        (choice, Committing::of(commit))
     }
 
     /// Whether an account has nothing left for a model, by what is known of it now.
@@ -141,34 +151,25 @@ impl Pool {
             .amend(|document| self.choose_in(document, wanted))
     }
 
-    /// The change that records an observation, if there is one, and who is next. `None`: it did not
-    /// come to pass, or takes longer than a client should wait; one that has begun goes on then.
+    /// The change that records who is next. `None`: it did not come to pass, or takes longer than a
+    /// client should wait; one that has begun goes on then.
     ///
     /// One is made at a time, and the others wait without a thread: each of a store that is stuck
     /// would keep its own.
-    async fn change_in_time(
-        self: &Arc<Self>,
-        wanted: &Wanted,
-        observation: Option<Observation>,
-    ) -> Option<Choice> {
+    async fn change_in_time(self: &Arc<Self>, wanted: &Wanted) -> Option<Choice> {
         let (pool, wanted) = (Arc::clone(self), wanted.clone());
         let change = async move {
             let alone = Arc::clone(&pool.changing).lock_owned().await;
             let change = task::spawn_blocking(move || {
                 let _alone = alone;
-                pool.change(|document| {
-                    if let Some(observation) = &observation {
-                        pending::record(document, observation);
-                    }
-                    pool.choose_in(document, &wanted)
-                })
+                pool.change(|document| pool.choose_in(document, &wanted))
             });
             change.await.ok().flatten()
         };
         timeout(STORE_PATIENCE, change).await.ok()?
     }
 
-    fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> Choice {
+    pub(super) fn choose_in(&self, document: &mut Document, wanted: &Wanted) -> Choice {
         let decision = decide(document, wanted, self.wishes, &self.narrowing, self.now());
         carry_out(document, decision, self.now()).0
     }

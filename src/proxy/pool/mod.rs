@@ -4,17 +4,20 @@
 
 mod cached;
 mod choosing;
+mod committing;
 pub mod narrowing;
 mod pending;
 #[cfg(test)]
 mod tests;
 mod tokens;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cached::Cached;
 pub use choosing::{Choice, Kept, Unavailable, Wanted};
+pub use committing::Committing;
 use pending::Pending;
 
 use crate::account::handle::Handle;
@@ -41,6 +44,9 @@ pub struct Pool {
     pending: Pending,
     /// Held by the change that a client waits for.
     changing: Arc<tokio::sync::Mutex<()>>,
+    /// The accounts whose tokens are renewed beside requests, and since when; by
+    /// [`identity::key`](crate::account::identity::key).
+    renewals: Mutex<HashMap<u64, Instant>>,
 }
 
 impl Pool {
@@ -64,6 +70,7 @@ impl Pool {
             cached: Cached::default(),
             pending: Pending::default(),
             changing: Arc::default(),
+            renewals: Mutex::default(),
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task;
 
-use super::{Pool, lock};
+use super::{Pool, Wanted, lock};
 use crate::account::observation::Observation;
 use crate::store::Document;
 
@@ -85,14 +85,25 @@ impl Pending {
 impl Pool {
     /// Records what an answer said: at once for this relay, and in the store some time soon.
     pub fn record_soon(self: &Arc<Self>, observation: Observation) {
+        self.record_and(observation, |_| ());
+    }
+
+    /// The same, and what comes of the document then.
+    pub(super) fn record_and<T>(
+        self: &Arc<Self>,
+        observation: Observation,
+        then: impl FnOnce(&mut Document) -> T,
+    ) -> T {
         // Together, so that a look at the store meanwhile loses neither.
-        let begin = self.cached.amend(|document| {
+        let (begin, result) = self.cached.amend(|document| {
             record(document, &observation);
-            lock(&self.pending.queue).push(observation)
+            let begin = lock(&self.pending.queue).push(observation);
+            (begin, then(document))
         });
         if begin {
             tokio::spawn(Arc::clone(self).see_to_pending());
         }
+        result
     }
 
     /// Writes the store, until nothing is pending.
@@ -100,7 +111,7 @@ impl Pool {
         loop {
             tokio::time::sleep(GATHERING).await;
             let pool = Arc::clone(&self);
-            let flushed = task::spawn_blocking(move || pool.flush()).await;
+            let flushed = task::spawn_blocking(move || pool.flush(None)).await;
             if !flushed.unwrap_or(false) {
                 tokio::time::sleep(FLUSH_AGAIN).await;
             }
@@ -110,16 +121,21 @@ impl Pool {
         }
     }
 
-    /// Writes what is pending now. Whether that was possible.
-    fn flush(&self) -> bool {
+    /// Writes what is pending now, and who is active then where somebody has turned to another
+    /// account. Whether that was possible.
+    pub(super) fn flush(&self, turned: Option<&Wanted>) -> bool {
         let _alone = lock(&self.pending.flushing);
         let now = lock(&self.pending.queue).snapshot();
-        if now.observations.is_empty() {
+        if now.observations.is_empty() && turned.is_none() {
             return true;
         }
         let flushed = self.change(|document| {
             for observation in &now.observations {
                 record(document, observation);
+            }
+            if let Some(wanted) = turned {
+                // Whether there is one was said before.
+                let _ = self.choose_in(document, wanted);
             }
         });
         if flushed.is_some() {
@@ -131,7 +147,7 @@ impl Pool {
     /// Returns when nothing is pending, or the store can't be written.
     pub async fn settle(self: &Arc<Self>) {
         let pool = Arc::clone(self);
-        let _ = task::spawn_blocking(move || pool.flush()).await;
+        let _ = task::spawn_blocking(move || pool.flush(None)).await;
     }
 }
 

@@ -130,10 +130,11 @@ async fn a_limit_is_recorded_and_the_next_account_chosen_in_one_commit() {
     let (pool, memory) = pool();
     let choice = pool.choose(&Wanted::default()).await;
     assert_eq!(chosen(&choice), Some("one"));
-    let choice = pool
+    let (choice, mut committing) = pool
         .fail_over(limited(&pool, "one", 1), &Wanted::default())
         .await;
     assert_eq!(chosen(&choice), Some("two"));
+    committing.done().await;
     let document = lock(&memory.document).clone();
     assert_eq!(document.active_index, 1);
     assert_eq!(document.accounts[0].limits().len(), 1);
@@ -145,7 +146,7 @@ async fn what_a_broken_store_can_t_be_told_counts_all_the_same_and_is_told_later
     let choice = pool.choose(&Wanted::default()).await;
     assert_eq!(chosen(&choice), Some("one"));
     *lock(&memory.broken) = true;
-    let choice = pool
+    let (choice, _committing) = pool
         .fail_over(limited(&pool, "one", 1), &Wanted::default())
         .await;
     assert_eq!(chosen(&choice), Some("two"));

@@ -2,25 +2,29 @@
 //! time for those tokens that a client could renew too.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task;
 
-use super::Pool;
-use crate::account::Account;
+use super::{Pool, lock};
 use crate::account::time::UnixMillis;
+use crate::account::{Account, identity};
 use crate::client::registry;
 use crate::oauth::refresh::{self, Need, USUAL_MARGIN};
 
 /// A token that a client holds too is renewed so long before it expires.
 const AHEAD: Duration = Duration::from_secs(10 * 60);
 
+/// A token that is still good is tried to be renewed again after this, where that failed or still
+/// goes on.
+const BESIDE_AGAIN: Duration = Duration::from_secs(30);
+
 /// How often it is seen to that this is so.
 const LOOK_AHEAD_EVERY: Duration = Duration::from_secs(60);
 
 impl Pool {
-    /// The account with a token that can be used. If it can't be renewed now, one that has not
-    /// expired yet will do.
+    /// The account with a token that can be used. One that is still good is used, and never waited
+    /// for: where it expires soon it is renewed beside the request.
     ///
     /// # Errors
     /// When there is no such token.
@@ -29,17 +33,34 @@ impl Pool {
         account: &Account,
     ) -> Result<Account, refresh::Error> {
         let now = self.now();
-        if account.fresh_token(now, USUAL_MARGIN).is_some() {
-            return Ok(account.clone());
+        let is_good_for = |time| account.fresh_token(now, time).is_some();
+        if !is_good_for(Duration::ZERO) {
+            return self.renew(account, Need::ExpiresWithin(USUAL_MARGIN)).await;
         }
-        match self.renew(account, Need::ExpiresWithin(USUAL_MARGIN)).await {
-            Err(error)
-                if error.leaves_token() && account.fresh_token(now, Duration::ZERO).is_some() =>
-            {
-                Ok(account.clone())
-            }
-            result => result,
+        if !is_good_for(USUAL_MARGIN) {
+            self.renew_beside(account);
         }
+        Ok(account.clone())
+    }
+
+    /// Renews a token that is still good, while requests go on with it. One attempt at a time, and
+    /// after one none for a while: where it failed, each request would try.
+    fn renew_beside(self: &Arc<Self>, account: &Account) {
+        let key = identity::key(account);
+        let mut renewals = lock(&self.renewals);
+        renewals.retain(|_, begun| begun.elapsed() < BESIDE_AGAIN);
+        if renewals.contains_key(&key) {
+            return;
+        }
+        renewals.insert(key, Instant::now());
+        drop(renewals);
+        let (pool, account) = (Arc::clone(self), account.clone());
+        tokio::spawn(async move {
+            // What was wrong was complained of; there is another time.
+            let _ = pool
+                .renew(&account, Need::ExpiresWithin(USUAL_MARGIN))
+                .await;
+        });
     }
 
     /// The account with another token than the one it has, which the upstream did not accept.

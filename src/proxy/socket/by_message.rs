@@ -131,8 +131,9 @@ impl ByMessage<'_> {
             };
             match said {
                 Ok(Said::Text(text)) => {
-                    remember_turn(&self.relay, &text, account);
-                    begun.take(text, self.relay.pool.now())?;
+                    let event = Event::of_message(text.as_bytes());
+                    remember_turn(&self.relay, &event, &text, account);
+                    begun.take(event, text, self.relay.pool.now())?;
                 }
                 Ok(Said::End(Some(TOO_LARGE))) => {
                     begun.answer.too_large = true;
@@ -164,8 +165,11 @@ impl ByMessage<'_> {
     }
 }
 
-/// Remembers the state of a turn, if the upstream gave one.
-pub(super) fn remember_turn(relay: &Relay, text: &str, account: &Account) {
+/// Remembers the state of a turn, if the upstream gave one by this message.
+pub(super) fn remember_turn(relay: &Relay, event: &Event, text: &str, account: &Account) {
+    if *event != Event::Preamble {
+        return;
+    }
     let state = message::turn_state_given(text);
     if let Some(Ok(state)) = state.map(HeaderValue::try_from) {
         relay.turns.remember(&state, account);
@@ -195,8 +199,7 @@ impl<'a> Beginning<'a> {
         }
     }
 
-    fn take(&mut self, text: Utf8Bytes, now: UnixMillis) -> Result<(), Silence> {
-        let event = Event::of_message(text.as_bytes());
+    fn take(&mut self, event: Event, text: Utf8Bytes, now: UnixMillis) -> Result<(), Silence> {
         self.answer.held.push(text);
         self.answer.ended = event.is_terminal();
         self.is_decided = self.answer.ended || event.is_output();

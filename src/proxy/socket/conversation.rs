@@ -130,6 +130,11 @@ impl Conversation {
             Some(create) => create,
             None => self.idle().await?,
         };
+        // Nothing more is read of this client while there is none.
+        let room = self.relay.bodies.room(create.text.len()).await;
+        let Ok(_room) = room else {
+            return Err(End::Close(CloseCode::Again, "too much is asked at once"));
+        };
         // Most connections are idle most of the time: what an answer takes is not kept for them.
         Box::pin(self.answer(create)).await
     }
@@ -288,6 +293,9 @@ impl Conversation {
         exchange
             .entry
             .note_head(answered.judged.status.unwrap_or(200));
+        if ended {
+            exchange.committing.done().await;
+        }
         for text in held {
             self.say(&mut exchange, text).await?;
         }
@@ -319,8 +327,8 @@ impl Conversation {
             tokio::select! {
                 said = next(&mut self.link) => match said {
                     Said::Text(text) => {
-                        remember_turn(&self.relay, &text, &passing.account);
                         let event = Event::of_message(text.as_bytes());
+                        remember_turn(&self.relay, &event, &text, &passing.account);
                         passing.watcher.see(&event);
                         // It goes on by itself when it is closed, if another account can serve it.
                         if self.handshake.is_codex
@@ -330,6 +338,9 @@ impl Conversation {
                         {
                             exchange.entry.note_close(CloseCode::Restart.into());
                             return Err(BEGIN_ANEW);
+                        }
+                        if event.is_terminal() {
+                            exchange.committing.done().await;
                         }
                         self.say(exchange, text).await?;
                         if event.is_terminal() {
