@@ -81,7 +81,8 @@ impl Backend {
 
     /// One with TLS, for `localhost`; its certificate is put into the folder.
     pub(super) fn with_tls(folder: &Path) -> Result<Self> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let made =
+            rcgen::generate_simple_self_signed(["localhost", "127.0.0.1"].map(str::to_owned))?;
         let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
         std::fs::write(&certificate, made.cert.pem())?;
         std::fs::write(&key, made.signing_key.serialize_pem())?;
