@@ -77,9 +77,9 @@ impl Pool {
         // That the active account was used again needs no waiting for.
         if document.active_index == active && !document.accounts.is_empty() {
             let (pool, wanted) = (Arc::clone(self), wanted.clone());
-            drop(task::spawn(async move {
-                pool.change_in_time(&wanted).await
-            }));
+            drop(task::spawn(
+                async move { pool.change_in_time(&wanted).await },
+            ));
             return choice;
         }
         match self.change_in_time(wanted).await {
