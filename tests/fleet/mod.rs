@@ -253,6 +253,10 @@ fn a_host_that_is_cut_off_in_a_refresh_keeps_the_token() {
         assert_eq!((exchanges(&fleet), stored_token(&fleet)), (1, used));
 
         laptop.network.cut(false);
+        // A network that was away may take a moment to find its neighbours again.
+        wait_until("the database is reached again", || {
+            laptop.sh("codex-accounts list").code == 0
+        });
         let shown = laptop.sh(REFRESH);
         assert_eq!(shown.code, 0, "{shown}");
         assert_eq!(stored_token(&fleet), renewed);
