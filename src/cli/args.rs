@@ -36,7 +36,9 @@ pub fn explain(error: &clap::Error) -> Result<Code, Error> {
     let first = paragraphs.next().unwrap_or_default();
     let message = one_line(first.trim_start_matches("error: "));
     let tip = paragraphs
-        .filter_map(|paragraph| paragraph.trim().strip_prefix("tip: "))
+        .filter(|paragraph| paragraph.trim_start().starts_with("tip: "))
+        .flat_map(|paragraph| paragraph.split("tip: ").map(str::trim))
+        .filter(|tip| !tip.is_empty())
         // That a flag could be a value too is no help to anybody who mistyped one.
         .find(|tip| !tip.starts_with("to pass "))
         .map_or_else(|| "-h shows the usage".to_owned(), one_line);
