@@ -27,7 +27,7 @@ fn a_row_for_each_request_says_who_was_asked_and_what_came_of_it() {
     let mut home = home();
     home.set("COLUMNS", "80");
     insta::assert_snapshot!(home.sh("codex-accounts log --requests"), @"
-    05-04 19:24  one                      ok           0.0 s  3 kB
+    05-04 19:24  one                      ok           27 ms  3 kB
     05-04 19:24  one limited → two        ok, cut off  1.2 s  312 kB
     05-04 19:24  two limited              429                 190 B
     05-04 19:24  the store can't be read

@@ -143,7 +143,7 @@ impl Row {
         if let Some(message) = &line.message {
             return vec![at, Cell::new(Ink::Caution, message)];
         }
-        let first = line.first_byte_ms.map(seconds).unwrap_or_default();
+        let first = line.first_byte_ms.map(duration).unwrap_or_default();
         let mut cells = vec![
             at,
             self.accounts(look),
@@ -194,9 +194,12 @@ impl Row {
     }
 }
 
-/// `0.3 s`
-fn seconds(millis: u64) -> String {
-    format!("{:.1} s", millis as f64 / 1000.0)
+/// `12.3 s`, and below a second `270 ms`.
+fn duration(millis: u64) -> String {
+    match millis {
+        0..1000 => format!("{millis} ms"),
+        _ => format!("{:.1} s", millis as f64 / 1000.0),
+    }
 }
 
 /// `3 kB`
@@ -245,6 +248,6 @@ mod tests {
             [999, 3125, 2_340_000].map(size),
             ["999 B", "3 kB", "2.3 MB"]
         );
-        assert_eq!([27, 12_340].map(seconds), ["0.0 s", "12.3 s"]);
+        assert_eq!([27, 12_340].map(duration), ["27 ms", "12.3 s"]);
     }
 }
