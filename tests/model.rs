@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::support::Home;
 use super::support::accounts::store;
 use super::support::faults::is_soak;
+use super::support::numbers::Numbers;
 
 /// So many processes, and so many changes by each.
 fn size() -> (usize, usize) {
@@ -27,18 +28,6 @@ struct Expected {
     scopes: BTreeSet<String>,
     /// Whether the other account of the process is there, too.
     has_second: bool,
-}
-
-/// Numbers without a pattern, the same in each run (xorshift64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
 
 /// What a process does, as a script, and what must come of it.
@@ -167,6 +156,19 @@ fn what_each_of_many_processes_did_is_there_at_the_end() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+fn is_whole(text: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(text).is_ok()
+}
+
+/// Says that it is over, also when that is by a panic: else the other thread would go on for ever.
+struct AtItsEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtItsEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_writer_that_does_not_lock_would_be_seen() {
     let home = Home::new();
@@ -176,17 +178,16 @@ fn a_writer_that_does_not_lock_would_be_seen() {
         scope.spawn(|| {
             let aside = path.with_extension("careless");
             while !over.load(Ordering::Relaxed) {
-                // What it read may be old by the time that it is written.
-                if let Ok(text) = fs::read(&path) {
+                // What it read is whole, and may be old by the time that it is written.
+                if let Some(text) = fs::read(&path).ok().filter(|text| is_whole(text)) {
                     std::thread::sleep(Duration::from_millis(20));
                     home.write(&aside, text);
                     let _ = fs::rename(&aside, &path);
                 }
             }
         });
-        let wrong = play(&home);
-        over.store(true, Ordering::Relaxed);
-        wrong
+        let _over = AtItsEnd(&over);
+        play(&home)
     });
     assert!(!wrong.is_empty(), "nothing was lost, or nobody saw it");
 }

@@ -192,11 +192,7 @@ fn the_status_view_tells_of_banked_resets_and_a_budget() {
     let stage = stage(42.0, &[20, 3]);
     assert_eq!(stage.home.sh("codex-usage-fetch -q").code, 0);
     let shown = stage.home.sh("codex-accounts");
-    let said = shown
-        .stdout
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let said = shown.unwrapped();
     assert!(
         said.contains("has 2 banked resets, until 20 Mar 17:46: codex-reset-redeem 0"),
         "{shown}"
@@ -214,11 +210,7 @@ fn the_status_view_tells_of_banked_resets_and_a_budget() {
         "{record}"
     );
     let shown = stage.home.sh("codex-accounts");
-    let said = shown
-        .stdout
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let said = shown.unwrapped();
     assert!(
         said.contains("has 4 % of its budget left, until 24 May 19:24"),
         "{shown}"

@@ -4,23 +4,12 @@
 use std::collections::BTreeSet;
 use std::thread::sleep;
 
+use super::super::support::numbers::Numbers;
 use super::*;
 
 /// So many processes on each machine, and so many operations by each.
 fn size() -> (usize, usize) {
     if is_soak() { (4, 834) } else { (2, 40) }
-}
-
-/// Numbers without a pattern, the same in each run (xorshift64).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
 
 /// What there is of an account.

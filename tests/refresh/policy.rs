@@ -14,28 +14,13 @@ use serde_json::Value;
 
 use super::super::support::CLOCK;
 use super::super::support::faults::is_soak;
+use super::super::support::numbers::Numbers;
 use super::super::support::shown::Shown;
 use super::super::support::stage::Stage;
 use super::clients::{CODEX, codex_text, read, renew_as_a_client};
 
 const REFRESH: &str = "codex-token-refresh";
 const COPY: &str = "copy/accounts.json";
-
-/// Numbers that are the same in each run (xorshift).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, end: u64) -> u64 {
-        for (left, by) in [(true, 13), (false, 7), (true, 17)] {
-            self.0 ^= if left { self.0 << by } else { self.0 >> by };
-        }
-        self.0 % end
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[usize::try_from(self.below(of.len() as u64)).expect("an index")]
-    }
-}
 
 /// What can happen.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ pub(crate) mod kept;
 pub(crate) mod mdoc;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
+pub(crate) mod numbers;
 pub(crate) mod people;
 #[cfg(target_os = "linux")]
 pub(crate) mod picture;

@@ -36,6 +36,11 @@ impl Shown {
         }
     }
 
+    /// stdout as one line of words: what people read is wrapped to a width.
+    pub(crate) fn unwrapped(&self) -> String {
+        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// The only line of stdout as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{self}"))
