@@ -260,18 +260,7 @@ impl Exchange {
             if !transport.can_ask(&account) {
                 return Then::Anew;
             }
-            let sent = Instant::now();
-            let asked = transport.ask(&account).await;
-            let verdict = match &asked {
-                Ok(judged) => &judged.reading.verdict,
-                Err(silence) => silence.verdict(),
-            };
-            let mut step = self.tries.step(verdict, relay.pool.now());
-            let recovery = self.recovery(step, verdict, &account, transport);
-            if step == Step::Recover && recovery.is_none() {
-                step = Step::PassOn;
-            }
-            self.write(&account, &asked, step, sent.elapsed());
+            let (asked, mut step, recovery) = self.ask_once(&account, transport).await;
             match step {
                 Step::Again(after) => {
                     tokio::time::sleep(after).await;
@@ -293,19 +282,12 @@ impl Exchange {
                     }
                     Err(_) => step = self.tries.leave(),
                 },
-                Step::Recover => match self.way_back(recovery, &account).await {
+                Step::Recover => match self.way_back(recovery, &account, transport).await {
                     Some(maker) => {
                         let attempt = self.attempt(account, asked.map_err(NoAnswer::Silent));
                         return Then::Next(attempt, Ok(maker));
                     }
-                    None => {
-                        if !transport.can_ask(&account) {
-                            // The client sends it whole, and then it is cut before it is refused.
-                            self.carried
-                                .refused(&relay.sessions, &Handle::from(&account));
-                        }
-                        continue;
-                    }
+                    None => continue,
                 },
                 Step::PassOn => relay.pace.served(&turn),
                 Step::Next => {}
@@ -313,6 +295,27 @@ impl Exchange {
             let asked = asked.map_err(NoAnswer::Silent);
             return self.end(account, asked, step).await;
         }
+    }
+
+    /// Asks the account once, and decides what to do with what it said.
+    async fn ask_once<T: Transport>(
+        &mut self,
+        account: &Account,
+        transport: &mut T,
+    ) -> (Result<Judged<T::Answer>, Silence>, Step, Option<Recovery>) {
+        let sent = Instant::now();
+        let asked = transport.ask(account).await;
+        let verdict = match &asked {
+            Ok(judged) => &judged.reading.verdict,
+            Err(silence) => silence.verdict(),
+        };
+        let mut step = self.tries.step(verdict, self.relay.pool.now());
+        let recovery = self.recovery(step, verdict, account, transport);
+        if step == Step::Recover && recovery.is_none() {
+            step = Step::PassOn;
+        }
+        self.write(account, &asked, step, sent.elapsed());
+        (asked, step, recovery)
     }
 
     /// Sees to it that the account is sent what it is known to read.
@@ -345,6 +348,7 @@ impl Exchange {
         &mut self,
         recovery: Option<Recovery>,
         account: &Account,
+        transport: &impl Transport,
     ) -> Option<Box<Account>> {
         let Recovery { maker, cut } = recovery?;
         if let Some(maker) = maker
@@ -354,6 +358,11 @@ impl Exchange {
             return Some(maker);
         }
         self.write_cut(account, cut);
+        if !transport.can_ask(account) {
+            // The client sends it whole, and then it is cut before it is refused.
+            let sessions = &self.relay.sessions;
+            self.carried.refused(sessions, &Handle::from(account));
+        }
         None
     }
 
