@@ -30,8 +30,10 @@ pub(crate) const PASSWORD: &str = CANARY;
 /// The role that may make tables.
 pub(crate) const OWNER: &str = "owner";
 
-/// Ends a server when the test's process is gone: its input ends then.
-const UNTIL_NOBODY_ASKS: &str = r#""$@" & pid=$!; echo $pid; read -r _; kill -INT $pid; wait $pid"#;
+/// Ends a server when the test's process is gone: its input ends then. What nobody will remove any
+/// more goes with it.
+const UNTIL_NOBODY_ASKS: &str = r#""$@" & pid=$!; echo $pid; read -r _; kill -INT $pid; wait $pid
+    [ -z "$LEFT" ] || rm -rf "$LEFT""#;
 
 /// What tells the one that all tests share, also in its list of processes.
 const SHARED: &str = "cluster_name=shared";
